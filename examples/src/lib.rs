@@ -1,0 +1,16 @@
+//! What the programs of this package share.
+
+pub mod identity;
+pub mod logging;
+pub mod quickstart;
+pub mod relay;
+
+/// 32 octets from the operating system's source of randomness, for the seed of a node.
+///
+/// # Errors
+/// When the operating system has none to give.
+pub fn seed() -> Result<[u8; 32], getrandom::Error> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    Ok(seed)
+}

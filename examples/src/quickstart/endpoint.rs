@@ -1,0 +1,184 @@
+//! One endpoint: a user agent on a thread of its own, and what it tells.
+
+use std::{
+    sync::mpsc::{Receiver, Sender, channel},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use msrp_core::grammar::{Path, Uri};
+use msrp_transport::{
+    DriverConfig,
+    mio_driver::{Handle, Host, Server},
+    tls_config::ClientTls,
+};
+use msrp_ua::{
+    Accept, RegistrationId, RelayAccount, SinkBox, UserAgent, UserAgentCommand, UserAgentConfig,
+    UserAgentEvent,
+};
+
+use super::{
+    Trouble,
+    file::{Hasher, Meter},
+};
+
+/// How long anything in this story may take.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What an endpoint tells the story.
+pub(super) enum Note {
+    /// A relay has given it a path.
+    Registered {
+        registration: RegistrationId,
+        own: Uri,
+        use_path: Path,
+    },
+    /// Anything else.
+    Event(UserAgentEvent),
+}
+
+/// An endpoint, seen from the story.
+pub(super) struct Endpoint {
+    pub(super) name: &'static str,
+    handle: Handle<UserAgent>,
+    notes: Receiver<Note>,
+    thread: Option<JoinHandle<()>>,
+    /// What has come of a file.
+    pub(super) incoming_file: Meter,
+}
+
+impl Endpoint {
+    /// Starts an endpoint that trusts what `tls` trusts.
+    pub(super) fn start(name: &'static str, tls: ClientTls) -> Result<Self, Trouble> {
+        let config = UserAgentConfig::new(format!("{name}.example.com"), 2855, true);
+        let agent = UserAgent::new(Instant::now(), config, crate::seed()?);
+        let mut server = Server::new(agent, DriverConfig::new())?;
+        server.set_client_tls(tls);
+        let handle = server.handle();
+        let (told, notes) = channel();
+        let incoming_file = Meter::default();
+        let mut ears = Ears {
+            told,
+            incoming_file: incoming_file.clone(),
+        };
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            if let Err(error) = server.run(&mut ears) {
+                tracing::error!(%error, "event loop");
+            }
+        })?;
+        Ok(Self {
+            name,
+            handle,
+            notes,
+            thread: Some(thread),
+            incoming_file,
+        })
+    }
+
+    pub(super) fn command(&self, command: UserAgentCommand) -> Result<(), Trouble> {
+        Ok(self.handle.command(command)?)
+    }
+
+    /// Asks the relay for a path and waits for it.
+    pub(super) fn register(&self, relay: &Uri) -> Result<(RegistrationId, Uri, Path), Trouble> {
+        let account = RelayAccount::new(relay.clone(), self.name, super::password_of(self.name));
+        self.command(UserAgentCommand::Register(Box::new(account)))?;
+        self.wait_for("a path from the relay", |note| match note {
+            Note::Registered {
+                registration,
+                own,
+                use_path,
+            } => Some((registration, own, use_path)),
+            Note::Event(_) => None,
+        })
+    }
+
+    /// Waits until a note says what is wanted; others are passed over.
+    pub(super) fn wait_for<T>(
+        &self,
+        what: &str,
+        mut wanted: impl FnMut(Note) -> Option<T>,
+    ) -> Result<T, Trouble> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let note = self
+                .notes
+                .recv_timeout(left)
+                .map_err(|_| Trouble(format!("{} waited in vain for {what}", self.name)))?;
+            if let Note::Event(UserAgentEvent::RegistrationLost { reason, .. }) = &note {
+                return Err(Trouble(format!("the relay refused {}: {reason:?}", self.name)));
+            }
+            if let Some(found) = wanted(note) {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// As [`wait_for`](Self::wait_for), for events.
+    pub(super) fn wait_for_event<T>(
+        &self,
+        what: &str,
+        mut wanted: impl FnMut(UserAgentEvent) -> Option<T>,
+    ) -> Result<T, Trouble> {
+        self.wait_for(what, |note| match note {
+            Note::Event(event) => wanted(event),
+            Note::Registered { .. } => None,
+        })
+    }
+
+    /// Ends the endpoint without a goodbye, as a phone that loses its network.
+    pub(super) fn vanish(&mut self) -> Result<(), Trouble> {
+        self.handle.shutdown(Duration::ZERO)?;
+        match self.thread.take() {
+            Some(thread) => thread
+                .join()
+                .map_err(|_| Trouble(format!("{} ended badly", self.name))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Listens to the user agent on its thread.
+struct Ears {
+    told: Sender<Note>,
+    incoming_file: Meter,
+}
+
+impl Host<UserAgent> for Ears {
+    fn event(&mut self, agent: &mut UserAgent, event: UserAgentEvent) {
+        let note = match event {
+            UserAgentEvent::Registered {
+                registration,
+                use_path,
+                ..
+            } => match agent.registered_uri(registration) {
+                Some(own) => Note::Registered {
+                    registration,
+                    own: own.clone(),
+                    use_path,
+                },
+                None => return,
+            },
+            UserAgentEvent::IncomingMessage {
+                message,
+                ref content_type,
+                ..
+            } => {
+                // Lines of chat are put together; a file goes where files go, without ever being held whole.
+                let how = if content_type.starts_with("text/") {
+                    Accept::Whole
+                } else {
+                    Accept::Sink(SinkBox(Box::new(Hasher::new(self.incoming_file.clone()))))
+                };
+                if let Err(error) = agent.accept(message, how) {
+                    tracing::error!(%error, "message not taken");
+                }
+                Note::Event(event)
+            }
+            event => Note::Event(event),
+        };
+        // Nobody listens any more when the story is over.
+        let _listener_may_be_gone = self.told.send(note);
+    }
+}

@@ -1,0 +1,74 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// An MSRP relay (RFC 4976).
+///
+/// Clients connect, prove who they are by AUTH, and are given a URI by which others reach them through this relay.
+/// Every listener that is ready prints one line, `listening on msrp://127.0.0.1:2855`, on standard output; everything
+/// else goes to standard error. SIGHUP reads the users again, SIGTERM (or SIGINT) lets what is under way finish and ends.
+#[derive(Clone, Debug, Default, Parser)]
+#[command(
+    name = "msrp-relay",
+    version,
+    after_help = "Example, for trying out on one machine:\n  msrp-relay --listen msrp://127.0.0.1:2855 --listen msrps://127.0.0.1:2856 \\\n    --user alice:secret --user bob:secret --allow-plain-auth\n\nEverything that a flag says can stand in the file given by --config (TOML), with the names of the flags; flags win:\n  listen = [\"msrps://0.0.0.0:2855\"]\n  host = \"relay.example.com\"\n  users = \"/etc/msrp/users\"\n  cert = \"/etc/msrp/cert.pem\"\n  key = \"/etc/msrp/key.pem\"\n\nLogs are filtered by RUST_LOG, such as RUST_LOG=msrp_relay=debug."
+)]
+pub struct Options {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where to listen: msrp://IP:PORT for TCP, msrps://IP:PORT for TLS. May be repeated; port 0 takes a free one.
+    #[arg(long, value_name = "URL")]
+    pub listen: Vec<String>,
+    /// Host part of the URIs that clients are given; default: the address of the listener.
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
+    /// Digest realm; default: the host.
+    #[arg(long, value_name = "NAME")]
+    pub realm: Option<String>,
+    /// Users: htdigest lines user:realm:HA1 (MD5) or user:realm:SHA-256:HA1. Read again on SIGHUP.
+    #[arg(long, value_name = "FILE")]
+    pub users: Option<PathBuf>,
+    /// A user, for trying out. May be repeated.
+    #[arg(long, value_name = "NAME:PASSWORD")]
+    pub user: Vec<String>,
+    /// Certificate chain (PEM), own certificate first. Without it TLS listeners sign one for themselves and print its
+    /// fingerprint.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Private key (PEM).
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Roots (PEM) that client certificates of other relays have to chain to.
+    #[arg(long, value_name = "FILE")]
+    pub client_ca: Option<PathBuf>,
+    /// Roots (PEM) that the certificates of the hosts we connect to have to chain to.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Accept AUTH over unencrypted connections: for labs, or behind a TLS terminator.
+    #[arg(long)]
+    pub allow_plain_auth: bool,
+    /// Offer SHA-256 beside MD5 in challenges.
+    #[arg(long)]
+    pub offer_sha256: bool,
+    /// Shortest life of a URI. [default: 60]
+    #[arg(long, value_name = "SECONDS")]
+    pub min_expires: Option<u32>,
+    /// Longest life of a URI. [default: 3600]
+    #[arg(long, value_name = "SECONDS")]
+    pub max_expires: Option<u32>,
+    /// Life of a URI where the client asks for none. [default: 600]
+    #[arg(long, value_name = "SECONDS")]
+    pub expires: Option<u32>,
+    /// Connections at the same time. [default: 65536]
+    #[arg(long, value_name = "N")]
+    pub max_connections: Option<usize>,
+    /// Octets that may wait to be sent, over all connections. [default: 268435456]
+    #[arg(long, value_name = "BYTES")]
+    pub max_memory: Option<usize>,
+    /// How long SIGTERM lets what is under way go on. [default: 10]
+    #[arg(long, value_name = "SECONDS")]
+    pub drain: Option<u64>,
+}

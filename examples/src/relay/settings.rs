@@ -1,0 +1,213 @@
+//! Options and file, merged and checked.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use msrp_core::grammar::Scheme;
+use msrp_transport::{
+    listen::{ListenAddress, ListenAddressError},
+    tls_config::{Identity, TlsConfigError, roots_from_pem},
+};
+use serde::Deserialize;
+
+use super::Options;
+
+/// The configuration file: the names of the flags, with underscores or hyphens as in TOML keys.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct File {
+    listen: Vec<String>,
+    host: Option<String>,
+    realm: Option<String>,
+    users: Option<PathBuf>,
+    user: Vec<String>,
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+    client_ca: Option<PathBuf>,
+    ca: Option<PathBuf>,
+    allow_plain_auth: bool,
+    offer_sha256: bool,
+    min_expires: Option<u32>,
+    max_expires: Option<u32>,
+    expires: Option<u32>,
+    max_connections: Option<usize>,
+    max_memory: Option<usize>,
+    drain: Option<u64>,
+}
+
+/// What is wrong with options, file or material; the text names it.
+#[derive(Debug)]
+pub enum SettingsError {
+    /// A file could not be read.
+    Read(PathBuf, io::Error),
+    /// The configuration file is no TOML, or says something unknown.
+    File(PathBuf, String),
+    /// No listener.
+    NoListener,
+    /// A listener that is none.
+    Listen(String, ListenAddressError),
+    /// A user that is not NAME:PASSWORD. Only the name is told.
+    User(String),
+    /// TLS material that cannot be used.
+    Tls(PathBuf, TlsConfigError),
+    /// Certificate without key, or the reverse.
+    HalfIdentity,
+}
+
+impl std::fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Read(path, error) => write!(f, "cannot read {}: {error}", path.display()),
+            Self::File(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::NoListener => f.write_str(
+                "--listen: at least one listener is needed, such as --listen msrps://0.0.0.0:2855",
+            ),
+            Self::Listen(text, error) => write!(f, "--listen {text}: {error}"),
+            Self::User(name) => write!(f, "--user {name}: NAME:PASSWORD is wanted"),
+            Self::Tls(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::HalfIdentity => f.write_str("--cert and --key go together"),
+        }
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+/// What the relay runs with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: Vec<ListenAddress>,
+    /// Host of the URIs given to clients.
+    pub host: String,
+    /// Digest realm.
+    pub realm: String,
+    /// The htdigest file.
+    pub users: Option<PathBuf>,
+    /// Users of the command line, with their passwords.
+    pub user: Vec<(String, String)>,
+    /// Certificate and key; none where one has to be made.
+    pub identity: Option<Identity>,
+    /// Roots for client certificates.
+    pub client_ca: Option<PathBuf>,
+    /// Roots for the hosts we connect to.
+    pub ca: Option<PathBuf>,
+    /// AUTH over plain TCP.
+    pub allow_plain_auth: bool,
+    /// SHA-256 in challenges.
+    pub offer_sha256: bool,
+    /// Shortest, default and longest life of a URI, in seconds.
+    pub expires: (u32, u32, u32),
+    /// Connections.
+    pub max_connections: usize,
+    /// Octets that may wait.
+    pub max_memory: usize,
+    /// How long to drain.
+    pub drain: Duration,
+}
+
+/// Reads a file, naming it in the error.
+///
+/// # Errors
+/// [`SettingsError::Read`].
+pub(super) fn read(path: &Path) -> Result<String, SettingsError> {
+    fs::read_to_string(path).map_err(|error| SettingsError::Read(path.to_owned(), error))
+}
+
+impl Settings {
+    /// Merges options with the file they name, and checks what can be checked before anything is opened.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn new(options: Options) -> Result<Self, SettingsError> {
+        let file: File = match &options.config {
+            None => File::default(),
+            Some(path) => toml::from_str(&read(path)?)
+                .map_err(|error| SettingsError::File(path.clone(), error.to_string()))?,
+        };
+        let texts = if options.listen.is_empty() {
+            file.listen
+        } else {
+            options.listen
+        };
+        let listen: Vec<ListenAddress> = texts
+            .iter()
+            .map(|text| {
+                text.parse()
+                    .map_err(|error| SettingsError::Listen(text.clone(), error))
+            })
+            .collect::<Result<_, _>>()?;
+        let first = listen.first().ok_or(SettingsError::NoListener)?;
+        let host = options.host.or(file.host).unwrap_or_else(|| match first.address {
+            std::net::SocketAddr::V4(address) => address.ip().to_string(),
+            std::net::SocketAddr::V6(address) => format!("[{}]", address.ip()),
+        });
+        let user = options
+            .user
+            .iter()
+            .chain(&file.user)
+            .map(|text| match text.split_once(':') {
+                Some((name, password)) if !name.is_empty() && !password.is_empty() => {
+                    Ok((name.to_owned(), password.to_owned()))
+                }
+                // Whatever stands behind the name could be meant as a password.
+                _ => Err(SettingsError::User(
+                    text.split(':').next().unwrap_or_default().to_owned(),
+                )),
+            })
+            .collect::<Result<_, _>>()?;
+        let identity = match (options.cert.or(file.cert), options.key.or(file.key)) {
+            (Some(cert), Some(key)) => {
+                let (certificates, key_text) = (read(&cert)?, read(&key)?);
+                let identity = Identity::from_pem(certificates.as_bytes(), key_text.as_bytes());
+                Some(identity.map_err(|error| {
+                    let path = if matches!(error, TlsConfigError::Key(_)) {
+                        &key
+                    } else {
+                        &cert
+                    };
+                    SettingsError::Tls(path.clone(), error)
+                })?)
+            }
+            (None, None) => None,
+            _ => return Err(SettingsError::HalfIdentity),
+        };
+        let (client_ca, ca) = (options.client_ca.or(file.client_ca), options.ca.or(file.ca));
+        for path in [&client_ca, &ca].into_iter().flatten() {
+            roots_from_pem(read(path)?.as_bytes())
+                .map_err(|error| SettingsError::Tls(path.clone(), error))?;
+        }
+        Ok(Self {
+            realm: options.realm.or(file.realm).unwrap_or_else(|| host.clone()),
+            host,
+            users: options.users.or(file.users),
+            user,
+            identity,
+            client_ca,
+            ca,
+            allow_plain_auth: options.allow_plain_auth || file.allow_plain_auth,
+            offer_sha256: options.offer_sha256 || file.offer_sha256,
+            expires: (
+                options.min_expires.or(file.min_expires).unwrap_or(60),
+                options.expires.or(file.expires).unwrap_or(600),
+                options.max_expires.or(file.max_expires).unwrap_or(3600),
+            ),
+            max_connections: options.max_connections.or(file.max_connections).unwrap_or(65_536),
+            max_memory: options
+                .max_memory
+                .or(file.max_memory)
+                .unwrap_or(256 * 1024 * 1024),
+            drain: Duration::from_secs(options.drain.or(file.drain).unwrap_or(10)),
+            listen,
+        })
+    }
+
+    /// Whether any listener needs a certificate.
+    pub fn needs_identity(&self) -> bool {
+        self.listen
+            .iter()
+            .any(|listener| listener.scheme == Scheme::Msrps)
+    }
+}

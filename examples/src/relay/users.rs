@@ -1,0 +1,48 @@
+//! The users of the relay: those of the command line and those of the file.
+
+use msrp_core::{digest::Ha1, lookup::Lookup};
+use msrp_relay::{
+    HtdigestFile, MemoryAuthStore,
+    policy::{AuthQuery, AuthStore},
+};
+
+use super::{Settings, SettingsError, settings};
+
+/// Users of both sources; the command line wins.
+pub(super) struct Users {
+    given: MemoryAuthStore,
+    file: HtdigestFile,
+}
+
+impl Users {
+    /// Reads the file again.
+    ///
+    /// # Errors
+    /// [`SettingsError`], naming the file and the line.
+    pub(super) fn load(settings: &Settings) -> Result<Self, SettingsError> {
+        let mut given = MemoryAuthStore::new();
+        for (name, password) in &settings.user {
+            given.set_password(name, &settings.realm, password);
+        }
+        let file = match &settings.users {
+            None => HtdigestFile::default(),
+            Some(path) => HtdigestFile::parse(&settings::read(path)?)
+                .map_err(|error| SettingsError::File(path.clone(), error.to_string()))?,
+        };
+        Ok(Self { given, file })
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.given.len() + self.file.len()
+    }
+}
+
+impl AuthStore for Users {
+    fn credentials(&mut self, query: &AuthQuery<'_>) -> Lookup<Option<Ha1>> {
+        match self.given.credentials(query) {
+            Lookup::Ready(None) => self.file.credentials(query),
+            answer => answer,
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Output in the order in which it leaves.
+
+use std::{collections::VecDeque, time::Instant};
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::super::{Connection, OutgoingId};
+use crate::grammar::{ByteRange, ContinuationFlag};
+
+/// Slices below this size are copied behind what is there: one entry of a vectored write then serves for more.
+pub(super) const COPY_BELOW: usize = 1024;
+
+/// How much room an idle connection keeps for its next output.
+const KEEP_CAPACITY: usize = 512;
+
+/// Octets that will leave in this order, with notes on what is complete where.
+#[derive(Debug, Default)]
+pub(crate) struct Staged {
+    segments: VecDeque<Bytes>,
+    tail: BytesMut,
+    len: usize,
+    /// Octets taken since the connection began.
+    taken: u64,
+    /// Octets put in since then.
+    put: u64,
+    marks: VecDeque<Mark>,
+    /// The longest that the tail has been since it was last given back; the capacity of the next one.
+    high: usize,
+}
+
+/// What is complete when an octet has left.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    at: u64,
+    pub(super) what: Complete,
+}
+
+/// What a [`Mark`] says.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Complete {
+    /// A chunk, request or response that nobody waits for.
+    Frame,
+    /// A request or a whole chunk: its transaction's time begins.
+    Transaction(u32),
+    /// A chunk of a lane.
+    LaneChunk {
+        outgoing: OutgoingId,
+        tag: u64,
+        range: ByteRange,
+        flag: ContinuationFlag,
+        transaction: Option<u32>,
+    },
+}
+
+impl Staged {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Appends by writing into the buffer.
+    pub(in super::super) fn write(&mut self, reserve: usize, write: impl FnOnce(&mut BytesMut)) {
+        if self.tail.capacity() == 0 && self.segments.is_empty() {
+            self.tail.reserve(reserve.max(self.high));
+        } else {
+            self.tail.reserve(reserve);
+        }
+        let before = self.tail.len();
+        write(&mut self.tail);
+        self.high = self.high.max(self.tail.len());
+        let written = self.tail.len() - before;
+        self.len += written;
+        self.put += written as u64;
+    }
+
+    /// Appends a slice: a large one as it is, a small one as a copy.
+    pub(super) fn push(&mut self, octets: Bytes) {
+        if octets.len() < COPY_BELOW {
+            self.write(octets.len(), |tail| tail.extend_from_slice(&octets));
+            return;
+        }
+        self.len += octets.len();
+        self.put += octets.len() as u64;
+        if !self.tail.is_empty() {
+            self.segments.push_back(self.tail.split().freeze());
+        }
+        self.segments.push_back(octets);
+    }
+
+    /// Notes that something is complete here.
+    pub(super) fn mark(&mut self, what: Complete) {
+        self.marks.push_back(Mark { at: self.put, what });
+    }
+
+    /// Notes that a response, or a request that nobody waits for, is complete here.
+    pub(in super::super) fn mark_frame(&mut self) {
+        self.mark(Complete::Frame);
+    }
+
+    /// Appends all of `other`, which is empty then.
+    pub(super) fn append(&mut self, other: &mut Staged) {
+        if other.is_empty() {
+            return;
+        }
+        let shift = self.put.wrapping_sub(other.taken);
+        for segment in other.segments.drain(..) {
+            self.push(segment);
+        }
+        let tail = other.tail.split();
+        self.push(tail.freeze());
+        self.marks.extend(other.marks.drain(..).map(|mark| Mark {
+            at: mark.at.wrapping_add(shift),
+            ..mark
+        }));
+        *other = Staged::default();
+    }
+
+    /// Octets to the next mark.
+    pub(super) fn next_mark(&self) -> Option<usize> {
+        self.marks.front().map(|mark| (mark.at - self.taken) as usize)
+    }
+
+    fn first(&self) -> &[u8] {
+        match self.segments.front() {
+            Some(segment) => segment,
+            None => &self.tail,
+        }
+    }
+
+    fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        self.segments
+            .iter()
+            .map(|segment| &segment[..])
+            .chain(std::iter::once(&self.tail[..]))
+            .filter(|slice| !slice.is_empty())
+    }
+
+    /// Takes octets off the front.
+    fn take(&mut self, mut octets: usize) {
+        debug_assert!(octets <= self.len);
+        self.len -= octets;
+        self.taken += octets as u64;
+        while octets > 0 {
+            match self.segments.front_mut() {
+                Some(segment) if segment.len() <= octets => {
+                    octets -= segment.len();
+                    self.segments.pop_front();
+                }
+                Some(segment) => {
+                    segment.advance(octets);
+                    octets = 0;
+                }
+                None => {
+                    self.tail.advance(octets);
+                    octets = 0;
+                }
+            }
+        }
+        if self.len == 0 {
+            // Empty again: small buffers are kept for the next output, large ones are given back.
+            if self.high > KEEP_CAPACITY {
+                self.tail = BytesMut::new();
+                // A burst of long ago should not size what comes next.
+                self.high -= self.high / 4;
+            } else {
+                self.tail.clear();
+            }
+            if self.segments.capacity() > 8 {
+                self.segments = VecDeque::new();
+            }
+            if self.marks.capacity() > 64 && self.marks.len() <= 1 {
+                self.marks.shrink_to(1);
+            }
+        }
+    }
+
+    /// The next mark that has been passed.
+    pub(super) fn pop_passed(&mut self) -> Option<Complete> {
+        let mark = *self.marks.front()?;
+        if mark.at > self.taken {
+            return None;
+        }
+        self.marks.pop_front();
+        Some(mark.what)
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Staged {
+            taken: self.put,
+            put: self.put,
+            ..Staged::default()
+        };
+    }
+}
+
+/// Octets that a connection lends for writing.
+///
+/// It is a [`Buf`]: [`chunks_vectored`](Buf::chunks_vectored) for a vectored write, [`advance`](Buf::advance) for what
+/// the operating system (or the layer below) has taken. Taking the last octet of a chunk starts its transaction's time.
+/// Dropping it takes nothing.
+#[derive(Debug)]
+pub struct Transmit<'a> {
+    connection: &'a mut Connection,
+    now: Instant,
+}
+
+impl<'a> Transmit<'a> {
+    pub(in super::super) fn new(connection: &'a mut Connection, now: Instant) -> Self {
+        Self { connection, now }
+    }
+
+    fn staged(&self) -> &Staged {
+        &self.connection.send.staged
+    }
+
+    /// Octets up to the end of the current chunk or response, for transports that carry one in each message. With
+    /// stream framing only chunks that somebody waits for are told apart.
+    pub fn chunk_end(&self) -> Option<usize> {
+        self.staged().next_mark()
+    }
+
+    /// The slices that are lent, in order.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        self.staged().slices()
+    }
+}
+
+impl Buf for Transmit<'_> {
+    fn remaining(&self) -> usize {
+        self.staged().len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.staged().first()
+    }
+
+    fn chunks_vectored<'b>(&'b self, dst: &mut [std::io::IoSlice<'b>]) -> usize {
+        let mut filled = 0;
+        for (slot, slice) in dst.iter_mut().zip(self.staged().slices()) {
+            *slot = std::io::IoSlice::new(slice);
+            filled += 1;
+        }
+        filled
+    }
+
+    /// # Panics
+    /// As every [`Buf`], when `octets` is more than what remains.
+    fn advance(&mut self, octets: usize) {
+        assert!(octets <= self.remaining(), "advanced past the octets lent");
+        self.connection.send.staged.take(octets);
+        self.connection.on_taken(self.now, octets);
+    }
+}

@@ -1,0 +1,242 @@
+//! Identifiers from a seeded generator: transaction identifiers, Message-IDs, session-ids, nonces.
+
+use std::fmt;
+
+use rand_chacha::ChaCha12Rng;
+use rand_core::{RngCore, SeedableRng};
+
+use crate::grammar::{MessageId, TransactId};
+
+const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+/// Characters of pure randomness at the front of a transaction identifier: 65 bits, where RFC 4975 section 14.1 asks
+/// for 64.
+const RANDOM_CHARS: usize = 13;
+/// Characters that hold the slot.
+const SLOT_CHARS: usize = 5;
+/// Characters of a Message-ID: 120 bits.
+const MESSAGE_ID_CHARS: usize = 24;
+
+/// The largest slot that a transaction identifier can hold.
+pub const MAX_SLOT: u32 = (1 << (SLOT_CHARS * 5)) - 1;
+/// Bits of a session-id where nothing else is asked for; RFC 4975 section 14.1 asks for at least 80.
+pub const SESSION_ID_BITS: usize = 128;
+
+/// A source of identifiers that cannot be guessed: ChaCha12, seeded by its owner, so that a seed replays exactly.
+#[derive(Clone)]
+pub struct IdSource {
+    generator: ChaCha12Rng,
+}
+
+impl IdSource {
+    /// A source that repeats exactly what another of the same seed gives. In production the seed comes from the
+    /// operating system, and from it alone.
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self {
+            generator: ChaCha12Rng::from_seed(seed),
+        }
+    }
+
+    /// A transaction identifier of 18 characters: 65 random bits, then `slot` (see [`slot_of`]). `None` if `slot` is
+    /// above [`MAX_SLOT`].
+    pub fn transact_id_with_slot(&mut self, slot: u32) -> Option<TransactId> {
+        if slot > MAX_SLOT {
+            return None;
+        }
+        let mut text = [0; RANDOM_CHARS + SLOT_CHARS];
+        let (random, coded) = text.split_at_mut(RANDOM_CHARS);
+        self.fill(random);
+        encode(u64::from(slot), coded);
+        Some(TransactId::from_alphanum(text))
+    }
+
+    /// A transaction identifier of 24 characters, 120 random bits, without a slot.
+    pub fn transact_id(&mut self) -> TransactId {
+        let mut text = [0; MESSAGE_ID_CHARS];
+        self.fill(&mut text);
+        TransactId::from_alphanum(text)
+    }
+
+    /// A Message-ID of 24 characters, 120 random bits.
+    pub fn message_id(&mut self) -> MessageId {
+        let mut text = [0; MESSAGE_ID_CHARS];
+        self.fill(&mut text);
+        MessageId::from_alphanum(text)
+    }
+
+    /// A session-id of at least `bits` random bits, 5 to a character; [`SESSION_ID_BITS`] is a good choice.
+    pub fn session_id(&mut self, bits: usize) -> String {
+        let mut text = vec![0; bits.div_ceil(5).max(1)];
+        self.fill(&mut text);
+        text.into_iter().map(char::from).collect()
+    }
+
+    /// `N` random octets.
+    pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut octets = [0; N];
+        self.generator.fill_bytes(&mut octets);
+        octets
+    }
+
+    /// A seed for another source, independent of what this one gives later.
+    pub fn fork_seed(&mut self) -> [u8; 32] {
+        self.bytes()
+    }
+
+    /// Fills `text` with random characters of the alphabet, 12 from each 64 bits.
+    fn fill(&mut self, text: &mut [u8]) {
+        for chunk in text.chunks_mut(12) {
+            encode(self.generator.next_u64(), chunk);
+        }
+    }
+}
+
+impl fmt::Debug for IdSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdSource(…)")
+    }
+}
+
+/// The slot that [`IdSource::transact_id_with_slot`] put into `id`; `None` if `id` does not have that shape.
+pub fn slot_of(id: &TransactId) -> Option<u32> {
+    let (random, coded) = id.as_bytes().split_at_checked(RANDOM_CHARS)?;
+    if coded.len() != SLOT_CHARS || !random.iter().all(|&octet| value_of(octet).is_some()) {
+        return None;
+    }
+    coded
+        .iter()
+        .try_fold(0, |slot, &octet| Some(slot << 5 | value_of(octet)?))
+}
+
+/// Writes the low bits of `value`, 5 to a character, the highest first.
+fn encode(mut value: u64, text: &mut [u8]) {
+    for octet in text.iter_mut().rev() {
+        *octet = ALPHABET[(value & 31) as usize];
+        value >>= 5;
+    }
+}
+
+fn value_of(octet: u8) -> Option<u32> {
+    match octet {
+        b'a'..=b'z' => Some(u32::from(octet - b'a')),
+        b'2'..=b'7' => Some(u32::from(octet - b'2') + 26),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    // shows: 4975-7.1-02
+    #[test]
+    fn rfc4975_7_1_02_transaction_identifiers_have_65_random_bits() {
+        let mut ids = IdSource::from_seed([1; 32]);
+        let mut seen = HashSet::new();
+        let (mut random, mut coded) = (HashSet::new(), HashSet::new());
+        for _ in 0..20_000 {
+            let id = ids.transact_id_with_slot(5).unwrap();
+            assert_eq!(id.as_bytes().len(), 18);
+            // 13 characters, each of which takes all 32 values: 65 bits.
+            for (index, &octet) in id.as_bytes()[..13].iter().enumerate() {
+                random.insert((index, octet));
+            }
+            coded.insert(id.as_bytes()[13..].to_vec());
+            assert!(seen.insert(id), "random parts differ though the slot does not");
+        }
+        assert_eq!((random.len(), coded.len()), (13 * 32, 1));
+    }
+
+    // shows: 4975-7.1.1-02
+    #[test]
+    fn rfc4975_7_1_1_02_a_million_message_ids_differ() {
+        let mut ids = IdSource::from_seed([2; 32]);
+        let mut seen = HashSet::new();
+        for _ in 0..1_000_000 {
+            assert!(seen.insert(ids.message_id()));
+        }
+    }
+
+    // shows: 4975-14.1-01
+    #[test]
+    fn rfc4975_14_1_01_session_ids_have_the_bits_asked_for() {
+        let mut ids = IdSource::from_seed([3; 32]);
+        for (bits, characters) in [(SESSION_ID_BITS, 26), (80, 16), (81, 17), (0, 1)] {
+            let id = ids.session_id(bits);
+            assert_eq!(id.len(), characters);
+            assert!(id.bytes().all(|octet| ALPHABET.contains(&octet)));
+        }
+        let mut values = HashSet::new();
+        let mut seen = HashSet::new();
+        for _ in 0..10_000 {
+            let id = ids.session_id(SESSION_ID_BITS);
+            values.extend(id.bytes().enumerate());
+            assert!(seen.insert(id));
+        }
+        assert_eq!(
+            values.len(),
+            26 * 32,
+            "every character takes every value: 130 bits"
+        );
+    }
+
+    #[test]
+    fn slot_is_limited_to_25_bits() {
+        let mut ids = IdSource::from_seed([4; 32]);
+        assert_eq!(MAX_SLOT, (1 << 25) - 1);
+        for slot in [0, 1, 31, 32, MAX_SLOT] {
+            assert_eq!(slot_of(&ids.transact_id_with_slot(slot).unwrap()), Some(slot));
+        }
+        assert_eq!(ids.transact_id_with_slot(MAX_SLOT + 1), None);
+        assert_eq!(ids.transact_id_with_slot(u32::MAX), None);
+    }
+
+    #[test]
+    fn identifiers_of_another_shape_have_no_slot() {
+        let slot = |text: &str| slot_of(&text.parse().unwrap());
+        assert_eq!(slot("abcdefghijklmaaaab"), Some(1));
+        for other in [
+            "abcdefghijklmaaaa",
+            "abcdefghijklmaaaaba",
+            "abcdefghijklmaaaa1",
+            "Abcdefghijklmaaaab",
+            "d93kswow",
+        ] {
+            assert_eq!(slot(other), None, "{other}");
+        }
+        let mut ids = IdSource::from_seed([5; 32]);
+        assert_eq!(slot_of(&ids.transact_id()), None);
+    }
+
+    #[test]
+    fn seed_replays_exactly() {
+        let outputs = |seed| {
+            let mut ids = IdSource::from_seed(seed);
+            (
+                ids.transact_id_with_slot(9),
+                ids.transact_id(),
+                ids.message_id(),
+                ids.session_id(128),
+                ids.bytes::<7>(),
+                ids.fork_seed(),
+            )
+        };
+        assert_eq!(outputs([6; 32]), outputs([6; 32]));
+        assert_ne!(outputs([6; 32]), outputs([7; 32]));
+        let mut ids = IdSource::from_seed([6; 32]);
+        assert_ne!(ids.fork_seed(), ids.fork_seed());
+        assert_eq!(format!("{ids:?}"), "IdSource(…)");
+    }
+
+    proptest! {
+        #[test]
+        fn any_slot_round_trips(seed: [u8; 32], slot in 0..=MAX_SLOT) {
+            let id = IdSource::from_seed(seed).transact_id_with_slot(slot).unwrap();
+            prop_assert_eq!(slot_of(&id), Some(slot));
+            prop_assert_eq!(TransactId::parse(id.as_bytes()), Ok(id));
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! AUTH: who the client is, and the URI that it gets for it (RFC 4976 §5.1, §6.3, §9.1).
+//!
+//! ```text
+//!   AUTH ──▶ TLS? ──▶ credentials? ──▶ AuthStore ──▶ digest, nonce ──▶ RelayPolicy ──▶ Expires ──▶ 200 Use-Path
+//!             403         401        (may be Pending)   401, stale    403 (Pending)     423
+//! ```
+
+pub(crate) mod lockout;
+pub(crate) mod nonce;
+mod reply;
+pub(crate) mod store;
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use msrp_core::{
+    codec::HeaderName,
+    digest::{self, Algorithm, Digest, Ha1},
+    grammar::{AuthenticationInfo, Credentials, Expires, StatusCode, UriRef},
+    node::ConnectionHandle,
+};
+
+use crate::{
+    auth::nonce::Freshness,
+    event::{AuthFailure, RelayEvent},
+    forward::Reason,
+    lookups::{PendingLookup, RelayAnswer, RelayQuery},
+    policy::{AuthQuery, AuthRequest, Grant, Lookup},
+    relay::Relay,
+};
+
+/// A client's proof that was found right, while the policy makes up its mind.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    user: Arc<str>,
+    cnonce: String,
+    nc: u32,
+    rspauth: Digest,
+}
+
+/// Longest user name that is taken, in octets.
+const MAX_USER: usize = 256;
+
+impl Relay {
+    /// An AUTH for this relay is complete.
+    pub(crate) fn on_auth(&mut self, from: ConnectionHandle, key: u32) {
+        let max_uris = self.max_uris();
+        let Some(incoming) = self.incoming.get(key as usize) else {
+            return;
+        };
+        let Some((connection, _)) = self.table.get(from) else {
+            return;
+        };
+        let for_us = incoming
+            .head
+            .to_path(max_uris)
+            .and_then(|path| {
+                path.first()
+                    .map_err(|_| msrp_core::codec::ProtocolError::PathOrder)
+            })
+            .is_ok_and(|uri| self.names_this_relay(&uri));
+        if !for_us {
+            return self.refuse(from, StatusCode::NO_SUCH_SESSION, Reason::NotOurs);
+        }
+        if !connection.peer().is_tls() && !self.config.allow_plain_auth {
+            self.stats.auth_forbidden += 1;
+            return self.end_auth(from, StatusCode::FORBIDDEN, "AUTH Needs TLS", &[], false);
+        }
+        let Some(value) = incoming.head.header(HeaderName::Authorization) else {
+            self.stats.auth_challenges += 1;
+            return self.challenge(from, false);
+        };
+        let user = match Credentials::parse(value) {
+            Ok(credentials) if self.are_usable(&credentials) => credentials.username.into_owned(),
+            _ => return self.fail_auth(from, String::new(), AuthFailure::Malformed),
+        };
+        if self.lockout.is_locked(self.now, &self.suspects(from, &user)) {
+            self.stats.auth_locked_out += 1;
+            self.tell_auth_failed(from, user, AuthFailure::LockedOut);
+            self.count_auth_failure(from);
+            return self.end_auth(from, StatusCode::FORBIDDEN, "Too Many Failures", &[], false);
+        }
+        let Some(algorithm) = self.algorithm_of(key) else {
+            return;
+        };
+        let query = AuthQuery {
+            realm: self.config.digest_realm(),
+            user: &user,
+            algorithm,
+        };
+        let realm = query.realm.to_owned();
+        match self.config.auth_store.credentials(&AuthQuery {
+            realm: &realm,
+            user: &user,
+            algorithm,
+        }) {
+            Lookup::Ready(ha1) => self.check_proof(from, key, ha1),
+            Lookup::Pending => {
+                let query = RelayQuery::Credentials {
+                    realm,
+                    user,
+                    algorithm,
+                };
+                let wait = self.look_up(from, PendingLookup::Credentials, query);
+                self.set_wait(from, wait);
+            }
+        }
+    }
+
+    /// An answer to a lookup has come for the AUTH at hand, or the time for it is over.
+    pub(crate) fn answer_auth(&mut self, from: ConnectionHandle, key: u32, answer: Option<RelayAnswer>) {
+        match answer {
+            Some(RelayAnswer::Credentials(ha1)) => self.check_proof(from, key, ha1),
+            Some(RelayAnswer::Grant(grant)) => self.grant(from, key, grant),
+            _ => self.end_auth(
+                from,
+                StatusCode::REQUEST_TIMEOUT,
+                StatusCode::REQUEST_TIMEOUT.phrase(),
+                &[],
+                false,
+            ),
+        }
+    }
+
+    /// Digest by `auth` with an algorithm that we offer, for our realm.
+    fn are_usable(&self, credentials: &Credentials<'_>) -> bool {
+        let algorithm = match credentials.digest_algorithm() {
+            Some(Algorithm::Md5) => true,
+            Some(Algorithm::Sha256) => self.config.offer_sha256,
+            None => false,
+        };
+        algorithm
+            && credentials.realm == self.config.digest_realm()
+            && credentials.qop.eq_ignore_ascii_case("auth")
+            && !credentials.username.is_empty()
+            && credentials.username.len() <= MAX_USER
+    }
+
+    fn algorithm_of(&self, key: u32) -> Option<Algorithm> {
+        let incoming = self.incoming.get(key as usize)?;
+        let value = incoming.head.header(HeaderName::Authorization)?;
+        Credentials::parse(value).ok()?.digest_algorithm()
+    }
+
+    /// Whether a URI without session-id is this relay's, by any of its names. The scheme and port are not looked at:
+    /// behind NAT or a TLS terminator they are others than ours.
+    fn names_this_relay(&self, uri: &UriRef<'_>) -> bool {
+        let same = |name: &str| {
+            let host = uri.host_str();
+            let host = host
+                .strip_prefix('[')
+                .and_then(|host| host.strip_suffix(']'))
+                .unwrap_or(host);
+            host.eq_ignore_ascii_case(name)
+        };
+        same(&self.config.host) || self.config.aliases.iter().any(|alias| same(alias))
+    }
+
+    /// Compares the proof with what the user's secret gives. A user that does not exist costs as much as a wrong
+    /// password.
+    fn check_proof(&mut self, from: ConnectionHandle, key: u32, ha1: Option<Ha1>) {
+        let max_uris = self.max_uris();
+        let now = self.now;
+        let Some(incoming) = self.incoming.get(key as usize) else {
+            return;
+        };
+        let Some(value) = incoming.head.header(HeaderName::Authorization) else {
+            return;
+        };
+        let (Ok(credentials), Ok(to_path)) = (Credentials::parse(value), incoming.head.to_path(max_uris))
+        else {
+            return;
+        };
+        let Some(algorithm) = credentials.digest_algorithm() else {
+            return;
+        };
+        let known = ha1.is_some();
+        let ha1 = ha1
+            .filter(|ha1| ha1.algorithm() == algorithm)
+            .unwrap_or_else(|| self.dummy_ha1(algorithm));
+        // RFC 4976 §9.1: the digest-uri is the rightmost URI of To-Path as written; some peers write another form of the
+        // same URI into `uri` and compute over that.
+        let written = to_path.last_raw();
+        let other = credentials.uri.as_deref().filter(|uri| {
+            uri.as_bytes() != written
+                && match (UriRef::parse(uri.as_bytes()), UriRef::parse(written)) {
+                    (Ok(a), Ok(b)) => a.same_as(&b),
+                    _ => false,
+                }
+        });
+        let proof = |uri: &[u8]| {
+            digest::response(
+                algorithm,
+                &ha1,
+                &credentials.nonce,
+                credentials.nc,
+                &credentials.cnonce,
+                &credentials.qop,
+                "AUTH",
+                uri,
+            )
+        };
+        let mut digest_uri = written;
+        let mut right = proof(written) == credentials.response;
+        if let Some(other) = other {
+            let same = proof(other.as_bytes()) == credentials.response;
+            if same {
+                digest_uri = other.as_bytes();
+            }
+            right |= same;
+        }
+        let user = credentials.username.clone().into_owned();
+        if !(known & right) {
+            self.lockout.failed(now, &self.suspects(from, &user));
+            return self.fail_auth(from, user, AuthFailure::Credentials);
+        }
+        let life = self.config.nonce_life;
+        let Some((connection, data)) = self.table.get_mut(from) else {
+            return;
+        };
+        let nonces = data.nonces.get_or_insert_default();
+        if nonces.take(now, &credentials.nonce, credentials.nc, life) == Freshness::Stale {
+            self.stats.auth_stale += 1;
+            return self.challenge(from, true);
+        }
+        let verified = Verified {
+            user: user.as_str().into(),
+            cnonce: credentials.cnonce.clone().into_owned(),
+            nc: credentials.nc,
+            rspauth: digest::rspauth(
+                algorithm,
+                &ha1,
+                &credentials.nonce,
+                credentials.nc,
+                &credentials.cnonce,
+                &credentials.qop,
+                digest_uri,
+            ),
+        };
+        let expires = match incoming.head.header(HeaderName::Expires).map(Expires::parse) {
+            Some(Err(_)) => return self.refuse(from, StatusCode::BAD_REQUEST, Reason::Malformed),
+            Some(Ok(expires)) => Some(expires.as_duration()),
+            None => None,
+        };
+        let request = AuthRequest {
+            user: &user,
+            expires,
+            peer: connection.peer(),
+        };
+        let granted = self.config.policy.authorize(&request);
+        if let Some(incoming) = self.incoming.get_mut(key as usize) {
+            incoming.verified = Some(Box::new(verified));
+        }
+        match granted {
+            Lookup::Ready(grant) => self.grant(from, key, grant),
+            Lookup::Pending => {
+                let query = RelayQuery::Authorize { user, expires };
+                let wait = self.look_up(from, PendingLookup::Grant, query);
+                self.set_wait(from, wait);
+            }
+        }
+    }
+
+    /// The client is who it says; the policy has spoken.
+    fn grant(&mut self, from: ConnectionHandle, key: u32, grant: Grant) {
+        let now = self.now;
+        let Some(incoming) = self.incoming.get_mut(key as usize) else {
+            return;
+        };
+        let Some(verified) = incoming.verified.take() else {
+            return;
+        };
+        let asked = match incoming.head.header(HeaderName::Expires).map(Expires::parse) {
+            Some(Ok(expires)) => Some(expires.as_secs()),
+            _ => None,
+        };
+        let Some((_, data)) = self.table.get_mut(from) else {
+            return;
+        };
+        let (min, mut max) = (self.config.min_expires, self.config.max_expires);
+        match grant {
+            Grant::Allow => {}
+            Grant::AllowAtMost(most) => {
+                max = max
+                    .min(u32::try_from(most.as_secs()).unwrap_or(u32::MAX))
+                    .max(min);
+            }
+            Grant::Deny => {
+                self.stats.auth_forbidden += 1;
+                let user = verified.user.to_string();
+                self.tell_auth_failed(from, user, AuthFailure::Denied);
+                let code = StatusCode::FORBIDDEN;
+                return self.end_auth(from, code, code.phrase(), &[], false);
+            }
+        }
+        let out_of_bounds = match asked {
+            Some(asked) if asked < min => Some(("Min-Expires", min)),
+            Some(asked) if asked > max => Some(("Max-Expires", max)),
+            _ => None,
+        };
+        if let Some((name, bound)) = out_of_bounds {
+            self.stats.auth_out_of_bounds += 1;
+            let bound = bound.to_string();
+            let code = StatusCode::INTERVAL_OUT_OF_BOUNDS;
+            return self.end_auth(from, code, code.phrase(), &[(name, bound.as_bytes())], false);
+        }
+        if data.bindings.len() >= self.config.max_bindings_per_connection
+            || self.bindings.len() >= self.config.max_bindings
+        {
+            self.stats.auth_forbidden += 1;
+            return self.end_auth(from, StatusCode::FORBIDDEN, "Too Many Sessions", &[], false);
+        }
+        let seconds = asked.unwrap_or(self.config.expires.min(max));
+        let life = Duration::from_secs(u64::from(seconds));
+        let user = verified.user.to_string();
+        let listener = data.listener;
+        let nextnonce = data.nonces.get_or_insert_default().give(now, &mut self.ids);
+        let binding = self
+            .bindings
+            .mint(&mut self.ids, listener, from, verified.user, now + life);
+        data.bindings.push(binding);
+        let uri = self.bindings.uri(binding);
+        let info = AuthenticationInfo {
+            nextnonce: Some(Cow::Owned(nextnonce)),
+            qop: Some(Cow::Borrowed("auth")),
+            rspauth: Some(verified.rspauth),
+            cnonce: Some(Cow::Owned(verified.cnonce)),
+            nc: Some(verified.nc),
+        };
+        // The client's nonce came in a quoted string, so it can be written as one.
+        let info = info.to_bytes().unwrap_or_default();
+        let seconds = seconds.to_string();
+        let suspects = self.suspects(from, &user);
+        self.lockout.succeeded(&suspects);
+        self.stats.auth_granted += 1;
+        if let Some((_, data)) = self.table.get_mut(from) {
+            data.auth_failures = 0;
+        }
+        self.end_auth(
+            from,
+            StatusCode::OK,
+            "OK",
+            &[
+                ("Use-Path", &uri),
+                ("Authentication-Info", &info),
+                ("Expires", seconds.as_bytes()),
+            ],
+            true,
+        );
+        self.push_event(RelayEvent::Authenticated {
+            connection: from,
+            user,
+            expires: life,
+        });
+    }
+
+    fn dummy_ha1(&self, algorithm: Algorithm) -> Ha1 {
+        match algorithm {
+            Algorithm::Md5 => self.dummy[0].clone(),
+            Algorithm::Sha256 => self.dummy[1].clone(),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Nonces of one connection (RFC 4976 §9.1).
+
+use std::time::{Duration, Instant};
+
+use msrp_core::rng::IdSource;
+use subtle::ConstantTimeEq;
+
+/// The nonces that a connection has been given: the latest, and the one before, because an AUTH may be on its way when
+/// a new one is given.
+///
+/// A nonce is worth something on the connection only that it was given on, so no peer can wear out those of another,
+/// and a captured Authorization cannot be replayed elsewhere. A client that brings a nonce from an older connection is
+/// told `stale=true` and tries again.
+#[derive(Debug, Default)]
+pub(crate) struct Nonces {
+    latest: Option<Nonce>,
+    before: Option<Nonce>,
+}
+
+#[derive(Debug)]
+struct Nonce {
+    secret: [u8; 16],
+    given: Instant,
+    /// The highest nonce count that has been used.
+    count: u32,
+}
+
+/// Octets of a nonce as text.
+const TEXT: usize = 32;
+
+/// What a nonce is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    Fresh,
+    /// Unknown here, too old, or its count was used before.
+    Stale,
+}
+
+impl Nonces {
+    /// A new nonce.
+    pub(crate) fn give(&mut self, now: Instant, ids: &mut IdSource) -> String {
+        let secret: [u8; 16] = ids.bytes();
+        self.before = self.latest.replace(Nonce {
+            secret,
+            given: now,
+            count: 0,
+        });
+        text(&secret)
+    }
+
+    /// What the nonce of an Authorization is worth, together with its count; uses the count up. To be asked once the
+    /// digest has been found right.
+    pub(crate) fn take(&mut self, now: Instant, nonce: &str, count: u32, life: Duration) -> Freshness {
+        let known = [&mut self.latest, &mut self.before]
+            .into_iter()
+            .flatten()
+            .find(|known| bool::from(text(&known.secret).as_bytes().ct_eq(nonce.as_bytes())));
+        match known {
+            Some(known) if now.saturating_duration_since(known.given) < life && count > known.count => {
+                known.count = count;
+                Freshness::Fresh
+            }
+            _ => Freshness::Stale,
+        }
+    }
+}
+
+fn text(secret: &[u8; 16]) -> String {
+    let mut text = String::with_capacity(TEXT);
+    for octet in secret {
+        for digit in [octet >> 4, octet & 15] {
+            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFE: Duration = Duration::from_secs(300);
+
+    #[test]
+    fn a_nonce_lives_for_its_time_and_each_count_once() {
+        let now = Instant::now();
+        let mut ids = IdSource::from_seed([1; 32]);
+        let mut nonces = Nonces::default();
+        let first = nonces.give(now, &mut ids);
+        assert_eq!(first.len(), TEXT);
+        assert_eq!(nonces.take(now, &first, 1, LIFE), Freshness::Fresh);
+        assert_eq!(nonces.take(now, &first, 1, LIFE), Freshness::Stale);
+        assert_eq!(nonces.take(now, &first, 3, LIFE), Freshness::Fresh);
+        assert_eq!(nonces.take(now, &first, 2, LIFE), Freshness::Stale);
+        let second = nonces.give(now, &mut ids);
+        assert_eq!(nonces.take(now, &first, 4, LIFE), Freshness::Fresh);
+        assert_eq!(nonces.take(now, &second, 1, LIFE), Freshness::Fresh);
+        let third = nonces.give(now, &mut ids);
+        assert_eq!(nonces.take(now, &first, 5, LIFE), Freshness::Stale);
+        assert_eq!(nonces.take(now + LIFE, &third, 1, LIFE), Freshness::Stale);
+        assert_eq!(nonces.take(now, "made up", 1, LIFE), Freshness::Stale);
+    }
+}

@@ -1,0 +1,260 @@
+//! Use-Path URIs: minted for a client, bound to its connection, dead when either ends (RFC 4976 §6.3).
+
+use std::{hash::BuildHasher, sync::Arc, time::Instant};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use msrp_core::{grammar::UriRef, node::ConnectionHandle, rng::IdSource};
+use slab::Slab;
+use smallvec::SmallVec;
+
+use crate::{event::RelayEvent, relay::Relay};
+
+/// Bits of randomness in a token; RFC 4976 §6.3 asks for 64, RFC 4975 §14.1 for 80.
+const TOKEN_BITS: usize = 128;
+/// Characters of a token, 5 bits each.
+const TOKEN_LEN: usize = 26;
+/// What stands behind the token.
+const SUFFIX: &[u8] = b";tcp";
+/// Next hops that are remembered for one URI; it belongs to one session, so one is the rule.
+const MAX_PEERS: usize = 4;
+
+/// Names a binding; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BindingId {
+    index: u32,
+    serial: u32,
+}
+
+/// One Use-Path URI.
+#[derive(Debug)]
+pub(crate) struct Binding {
+    token: [u8; TOKEN_LEN],
+    /// Which listener's scheme and port the URI has.
+    listener: u16,
+    serial: u32,
+    /// The connection that authenticated: the only way to the client, and the only one from it.
+    pub(crate) owner: ConnectionHandle,
+    pub(crate) user: Arc<str>,
+    pub(crate) expires: Instant,
+    /// The connections behind which next hops of this session are.
+    peers: SmallVec<[PeerRoute; 1]>,
+}
+
+/// Over which connection a URI that occurs in this session's paths is reached.
+#[derive(Debug)]
+struct PeerRoute {
+    uri: Box<[u8]>,
+    connection: ConnectionHandle,
+}
+
+impl Binding {
+    /// The connection that leads to `uri`, if one is known.
+    pub(crate) fn peer(&self, uri: &[u8]) -> Option<ConnectionHandle> {
+        self.peers
+            .iter()
+            .find(|peer| *peer.uri == *uri)
+            .map(|peer| peer.connection)
+    }
+
+    /// Remembers that `uri` is behind `connection`.
+    pub(crate) fn learn(&mut self, uri: &[u8], connection: ConnectionHandle) {
+        if let Some(known) = self.peers.iter_mut().find(|peer| *peer.uri == *uri) {
+            known.connection = connection;
+            return;
+        }
+        if self.peers.len() >= MAX_PEERS {
+            self.peers.remove(0);
+        }
+        self.peers.push(PeerRoute {
+            uri: uri.into(),
+            connection,
+        });
+    }
+}
+
+/// All Use-Path URIs of the relay.
+#[derive(Debug)]
+pub(crate) struct Bindings {
+    /// `msrps://host:port/` of each listener.
+    prefixes: Vec<Box<[u8]>>,
+    slots: Slab<Binding>,
+    by_token: HashTable<u32>,
+    hasher: FixedState,
+    serial: u32,
+}
+
+impl Bindings {
+    pub(crate) fn new(prefixes: Vec<Box<[u8]>>, seed: u64) -> Self {
+        Self {
+            prefixes,
+            slots: Slab::new(),
+            by_token: HashTable::new(),
+            hasher: FixedState::with_seed(seed),
+            serial: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Makes a URI for a client.
+    pub(crate) fn mint(
+        &mut self,
+        ids: &mut IdSource,
+        listener: u16,
+        owner: ConnectionHandle,
+        user: Arc<str>,
+        expires: Instant,
+    ) -> BindingId {
+        let mut token = [0; TOKEN_LEN];
+        for (to, from) in token.iter_mut().zip(ids.session_id(TOKEN_BITS).bytes()) {
+            *to = from;
+        }
+        self.serial = self.serial.wrapping_add(1);
+        let serial = self.serial;
+        let index = self.slots.insert(Binding {
+            token,
+            listener,
+            serial,
+            owner,
+            user,
+            expires,
+            peers: SmallVec::new(),
+        }) as u32;
+        let Self {
+            slots,
+            hasher,
+            by_token,
+            ..
+        } = self;
+        by_token.insert_unique(hasher.hash_one(&token[..]), index, |&index| {
+            let token = slots.get(index as usize).map(|binding| binding.token);
+            hasher.hash_one(&token.unwrap_or_default()[..])
+        });
+        BindingId { index, serial }
+    }
+
+    pub(crate) fn get(&self, id: BindingId) -> Option<&Binding> {
+        self.slots
+            .get(id.index as usize)
+            .filter(|binding| binding.serial == id.serial)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: BindingId) -> Option<&mut Binding> {
+        self.slots
+            .get_mut(id.index as usize)
+            .filter(|binding| binding.serial == id.serial)
+    }
+
+    /// The URI as it was given out.
+    pub(crate) fn uri(&self, id: BindingId) -> Vec<u8> {
+        let Some(binding) = self.get(id) else {
+            return Vec::new();
+        };
+        let prefix = self.prefix(binding);
+        [prefix, &binding.token, SUFFIX].concat()
+    }
+
+    fn prefix(&self, binding: &Binding) -> &[u8] {
+        self.prefixes
+            .get(usize::from(binding.listener))
+            .map(|prefix| &**prefix)
+            .unwrap_or_default()
+    }
+
+    /// The binding whose URI this is, if it is a valid one of ours.
+    pub(crate) fn find(&self, now: Instant, uri: &[u8]) -> Option<BindingId> {
+        let (prefix, token) = uri.split_at_checked(memchr_slash(uri)? + 1)?;
+        let (token, suffix) = token.split_at_checked(TOKEN_LEN)?;
+        let hash = self.hasher.hash_one(token);
+        let index = *self.by_token.find(hash, |&index| {
+            self.slots
+                .get(index as usize)
+                .is_some_and(|binding| binding.token == token)
+        })?;
+        let binding = self.slots.get(index as usize)?;
+        if binding.expires <= now {
+            return None;
+        }
+        let same = (prefix == self.prefix(binding) && suffix == SUFFIX) || self.same_uri(uri, binding);
+        same.then_some(BindingId {
+            index,
+            serial: binding.serial,
+        })
+    }
+
+    /// Whether a URI that is not written as we wrote it is the same by RFC 4975 §6.1.
+    fn same_uri(&self, uri: &[u8], binding: &Binding) -> bool {
+        let ours = [self.prefix(binding), &binding.token, SUFFIX].concat();
+        match (UriRef::parse(uri), UriRef::parse(&ours)) {
+            (Ok(theirs), Ok(ours)) => theirs.same_as(&ours),
+            _ => false,
+        }
+    }
+
+    /// Whether the URI has the scheme, host and port of one of our listeners, whatever its token.
+    pub(crate) fn is_our_authority(&self, uri: &UriRef<'_>) -> bool {
+        self.prefixes.iter().any(|prefix| {
+            let ours = [&**prefix, b"x;tcp"].concat();
+            UriRef::parse(&ours).is_ok_and(|ours| {
+                ours.port() == uri.port() && ours.normalized_host() == uri.normalized_host()
+            })
+        })
+    }
+
+    pub(crate) fn remove(&mut self, id: BindingId) -> Option<Binding> {
+        self.get(id)?;
+        let binding = self.slots.try_remove(id.index as usize)?;
+        let hash = self.hasher.hash_one(&binding.token[..]);
+        if let Ok(entry) = self.by_token.find_entry(hash, |&index| index == id.index) {
+            entry.remove();
+        }
+        Some(binding)
+    }
+
+    /// The bindings of a user, in the order of their slots.
+    pub(crate) fn of_user(&self, user: &str) -> Vec<BindingId> {
+        self.slots
+            .iter()
+            .filter(|(_, binding)| &*binding.user == user)
+            .map(|(index, binding)| BindingId {
+                index: index as u32,
+                serial: binding.serial,
+            })
+            .collect()
+    }
+}
+
+/// Where the last slash stands: before the session-id, as tokens of ours have none.
+fn memchr_slash(uri: &[u8]) -> Option<usize> {
+    uri.iter().rposition(|&octet| octet == b'/')
+}
+
+impl Relay {
+    /// URIs whose time is over die (RFC 4976 §6.3).
+    pub(crate) fn expire_bindings(&mut self, handle: ConnectionHandle) {
+        let now = self.now;
+        let Some((_, data)) = self.table.get(handle) else {
+            return;
+        };
+        let over: Vec<_> = data
+            .bindings
+            .iter()
+            .copied()
+            .filter(|&id| self.bindings.get(id).is_none_or(|binding| binding.expires <= now))
+            .collect();
+        for id in over {
+            if let Some((_, data)) = self.table.get_mut(handle) {
+                data.bindings.retain(|other| *other != id);
+            }
+            if let Some(binding) = self.bindings.remove(id) {
+                self.push_event(RelayEvent::BindingExpired {
+                    connection: handle,
+                    user: binding.user.to_string(),
+                });
+            }
+        }
+    }
+}

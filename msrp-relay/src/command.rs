@@ -1,0 +1,48 @@
+//! What the application tells the relay.
+
+use std::fmt;
+
+use msrp_core::node::ConnectionHandle;
+
+use crate::policy::AuthStore;
+
+/// A command for [`Relay::handle_command`](msrp_core::node::Node::handle_command).
+#[non_exhaustive]
+pub enum RelayCommand {
+    /// Take no new connections and no new messages, let what is under way finish, and close connections as they fall
+    /// silent. Closing the listeners is the driver's part.
+    Drain,
+    /// Close every connection now, after what is queued has left (at most 2 s).
+    Shutdown,
+    /// Withdraw all Use-Path URIs of this user, at once.
+    RevokeUser(String),
+    /// Close this connection.
+    EndConnection(ConnectionHandle),
+    /// Ask this store from now on. URIs that were given out stay valid until they expire; see
+    /// [`RevokeUser`](Self::RevokeUser).
+    ReplaceAuthStore(Box<dyn AuthStore + Send>),
+}
+
+impl fmt::Debug for RelayCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drain => f.write_str("Drain"),
+            Self::Shutdown => f.write_str("Shutdown"),
+            Self::RevokeUser(user) => f.debug_tuple("RevokeUser").field(user).finish(),
+            Self::EndConnection(connection) => f.debug_tuple("EndConnection").field(connection).finish(),
+            Self::ReplaceAuthStore(_) => f.write_str("ReplaceAuthStore"),
+        }
+    }
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RelayRejected {
+    /// There is no such connection any more.
+    #[error("no such connection")]
+    UnknownConnection,
+    /// The user holds no Use-Path URI here.
+    #[error("user has no session here")]
+    UnknownUser,
+}

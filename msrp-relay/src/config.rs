@@ -1,0 +1,351 @@
+//! Bounds, times and policies of a relay.
+
+use std::{fmt, time::Duration};
+
+use msrp_core::{
+    connection::ConnectionConfig,
+    grammar::{Host, Scheme, Uri},
+    node::ListenerId,
+};
+
+use crate::{
+    auth::store::MemoryAuthStore,
+    error::ConfigError,
+    policy::{AllowAll, AuthStore, OpenRoutes, RelayPolicy, RoutePolicy},
+};
+
+/// What to do with a message when the receiver's connection takes no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowReceiver {
+    /// Stop reading from the sender's connection until there is room: nothing is lost, but every session on that
+    /// connection waits.
+    Pause,
+    /// Keep up to `max` octets of the message, and answer 413 to more (RFC 4975 §7.3.2): other sessions on the sender's
+    /// connection go on.
+    Buffer {
+        /// Bound in octets, for each message.
+        max: usize,
+    },
+    /// [`Pause`](Self::Pause) while the sender's connection carries one session, else [`Buffer`](Self::Buffer) of this
+    /// many octets.
+    Auto {
+        /// Bound in octets, for each message.
+        max: usize,
+    },
+}
+
+/// A listener, as Use-Path URIs name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Listener {
+    pub(crate) id: ListenerId,
+    pub(crate) scheme: Scheme,
+    pub(crate) port: u16,
+}
+
+/// Everything a [`Relay`](crate::Relay) has to be told.
+///
+/// # Memory
+///
+/// The relay holds at most [`max_connections`](Self::max_connections) connections, each within the bounds of its
+/// [`ConnectionConfig`], and all together at most about [`max_memory`](Self::max_memory) octets that wait, plus one read
+/// block for each connection. A connection costs about 2.5 KiB, a Use-Path URI about 200 octets.
+pub struct RelayConfig {
+    pub(crate) host: String,
+    pub(crate) aliases: Vec<String>,
+    pub(crate) allow_address_host: bool,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) realm: Option<String>,
+    pub(crate) allow_plain_auth: bool,
+    pub(crate) offer_sha256: bool,
+    pub(crate) auth_store: Box<dyn AuthStore + Send>,
+    pub(crate) route_policy: Box<dyn RoutePolicy + Send>,
+    pub(crate) policy: Box<dyn RelayPolicy + Send>,
+    pub(crate) connection: ConnectionConfig,
+    pub(crate) min_expires: u32,
+    pub(crate) expires: u32,
+    pub(crate) max_expires: u32,
+    pub(crate) nonce_life: Duration,
+    pub(crate) max_auth_failures: u8,
+    pub(crate) lockout_failures: u32,
+    pub(crate) lockout_time: Duration,
+    pub(crate) lockout_entries: usize,
+    pub(crate) probation: Duration,
+    pub(crate) probation_failures: u8,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) lane_idle: Duration,
+    pub(crate) lookup_timeout: Duration,
+    pub(crate) max_connections: usize,
+    pub(crate) max_memory: usize,
+    pub(crate) max_bindings: usize,
+    pub(crate) max_bindings_per_connection: usize,
+    pub(crate) max_pending_connects: usize,
+    pub(crate) max_open_messages: usize,
+    pub(crate) event_queue: usize,
+    pub(crate) forward_unknown_methods: bool,
+    pub(crate) slow_receiver: SlowReceiver,
+}
+
+impl RelayConfig {
+    /// The defaults for a relay of this host name, which becomes the host of all Use-Path URIs (and the realm). There is
+    /// no user and no listener yet.
+    pub fn new(host: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            aliases: Vec::new(),
+            allow_address_host: false,
+            listeners: Vec::new(),
+            realm: None,
+            allow_plain_auth: false,
+            offer_sha256: false,
+            auth_store: Box::new(MemoryAuthStore::new()),
+            route_policy: Box::new(OpenRoutes),
+            policy: Box::new(AllowAll),
+            connection: ConnectionConfig::default(),
+            min_expires: 60,
+            expires: 600,
+            max_expires: 3_600,
+            nonce_life: Duration::from_secs(300),
+            max_auth_failures: 5,
+            lockout_failures: 20,
+            lockout_time: Duration::from_secs(300),
+            lockout_entries: 10_000,
+            probation: Duration::from_secs(30),
+            probation_failures: 5,
+            idle_timeout: Duration::from_secs(3_600),
+            lane_idle: Duration::from_secs(300),
+            lookup_timeout: Duration::from_secs(10),
+            max_connections: 100_000,
+            max_memory: 256 * 1024 * 1024,
+            max_bindings: 1_000_000,
+            max_bindings_per_connection: 1_024,
+            max_pending_connects: 1_024,
+            max_open_messages: 64,
+            event_queue: 1_024,
+            forward_unknown_methods: true,
+            slow_receiver: SlowReceiver::Auto { max: 1024 * 1024 },
+        }
+    }
+
+    /// Adds a listener: clients that come in by it get URIs with this scheme and port. The port is the one that peers
+    /// connect to; behind a TLS terminator the scheme is `msrps` although the relay itself sees plain TCP.
+    pub fn listener(mut self, id: ListenerId, scheme: Scheme, port: u16) -> Self {
+        self.listeners.push(Listener { id, scheme, port });
+        self
+    }
+
+    /// Another name by which clients may address their AUTH, such as the domain whose SRV record names this relay
+    /// (RFC 4976 §8). Use-Path URIs always carry the host given to [`new`](Self::new).
+    pub fn alias(mut self, host: &str) -> Self {
+        self.aliases.push(host.to_owned());
+        self
+    }
+
+    /// Lets the host be an IP address, against RFC 4976 §4.2; for labs. Default off.
+    pub fn allow_address_host(mut self, allow: bool) -> Self {
+        self.allow_address_host = allow;
+        self
+    }
+
+    /// The digest realm. Default: the host.
+    pub fn realm(mut self, realm: &str) -> Self {
+        self.realm = Some(realm.to_owned());
+        self
+    }
+
+    /// The users. Default: none.
+    pub fn auth_store(mut self, store: impl AuthStore + Send + 'static) -> Self {
+        self.auth_store = Box::new(store);
+        self
+    }
+
+    /// Where clients may send to. Default: [`OpenRoutes`].
+    pub fn route_policy(mut self, policy: impl RoutePolicy + Send + 'static) -> Self {
+        self.route_policy = Box::new(policy);
+        self
+    }
+
+    /// Who and what is let in. Default: [`AllowAll`].
+    pub fn policy(mut self, policy: impl RelayPolicy + Send + 'static) -> Self {
+        self.policy = Box::new(policy);
+        self
+    }
+
+    /// Accepts AUTH over unencrypted connections, which RFC 4976 §9.2 forbids: for labs, or behind a TLS terminator.
+    /// Default off: such an AUTH is answered 403.
+    pub fn allow_plain_auth(mut self, allow: bool) -> Self {
+        self.allow_plain_auth = allow;
+        self
+    }
+
+    /// Offers SHA-256 in a second WWW-Authenticate, to peers that are known to understand it (row 4976-E-15: RFC 4976
+    /// knows MD5 only, and deployed clients fail on a second challenge). Default off.
+    pub fn offer_sha256(mut self, offer: bool) -> Self {
+        self.offer_sha256 = offer;
+        self
+    }
+
+    /// Bounds of each connection.
+    pub fn connection(mut self, config: ConnectionConfig) -> Self {
+        self.connection = config;
+        self
+    }
+
+    /// Bounds and default of a Use-Path URI's life, in seconds (RFC 4976 §4.6). Defaults 60, 600, 3,600.
+    pub fn expires(mut self, min: u32, default: u32, max: u32) -> Self {
+        (self.min_expires, self.expires, self.max_expires) = (min, default, max);
+        self
+    }
+
+    /// How long a nonce can be used. Default 5 min.
+    pub fn nonce_life(mut self, time: Duration) -> Self {
+        self.nonce_life = time;
+        self
+    }
+
+    /// Wrong credentials on one connection after which it is closed (RFC 4976 §6.3). Default 5.
+    pub fn max_auth_failures(mut self, failures: u8) -> Self {
+        self.max_auth_failures = failures.max(1);
+        self
+    }
+
+    /// Wrong credentials for one user, or from one address, within `time` after which AUTH is refused by 403 for as long.
+    /// At most `entries` users and addresses are remembered, the latest; each costs about 100 octets. Defaults 20, 5 min,
+    /// 10,000.
+    pub fn lockout(mut self, failures: u32, time: Duration, entries: usize) -> Self {
+        (self.lockout_failures, self.lockout_time, self.lockout_entries) =
+            (failures.max(1), time, entries.max(1));
+        self
+    }
+
+    /// How long a new connection may go without a successful request (RFC 4976 §6.1), and how many unsuccessful ones it
+    /// may try. Defaults 30 s, 5.
+    pub fn probation(mut self, time: Duration, failures: u8) -> Self {
+        (self.probation, self.probation_failures) = (time, failures.max(1));
+        self
+    }
+
+    /// How long a connection without a valid URI may be unused before it is closed (RFC 4976 §6.5). Default 1 h.
+    pub fn idle_timeout(mut self, time: Duration) -> Self {
+        self.idle_timeout = time;
+        self
+    }
+
+    /// How long the next chunk of an unfinished message may take before the message is given up. Default 5 min.
+    pub fn message_idle_timeout(mut self, time: Duration) -> Self {
+        self.lane_idle = time;
+        self
+    }
+
+    /// How long a [`Lookup::Pending`](crate::policy::Lookup::Pending) may stay unanswered. Default 10 s.
+    pub fn lookup_timeout(mut self, time: Duration) -> Self {
+        self.lookup_timeout = time;
+        self
+    }
+
+    /// Connections at the same time. Default 100,000. At the bound the least recently used connection without a valid
+    /// URI makes room (RFC 4976 §6.5), if it has been silent for a minute; else the new one is refused.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections.max(1);
+        self
+    }
+
+    /// Octets that may wait to be sent or to be looked at, over all connections, together with what is remembered of
+    /// chunks whose fate is open; see [`Relay::memory`](crate::Relay::memory). Default 256 MiB. Beyond it new
+    /// connections are refused and SENDs answered with 413.
+    pub fn max_memory(mut self, octets: usize) -> Self {
+        self.max_memory = octets.max(64 * 1024);
+        self
+    }
+
+    /// Use-Path URIs that may be valid at the same time, over all connections, and on one. Defaults 1,000,000 and 1,024.
+    /// Beyond them AUTH is answered 403.
+    pub fn max_bindings(mut self, total: usize, per_connection: usize) -> Self {
+        (self.max_bindings, self.max_bindings_per_connection) = (total.max(1), per_connection.max(1));
+        self
+    }
+
+    /// Connects that may be under way at the same time. Default 1,024.
+    pub fn max_pending_connects(mut self, connects: usize) -> Self {
+        self.max_pending_connects = connects.max(1);
+        self
+    }
+
+    /// Messages of one connection that may be forwarded bit by bit at the same time. Default 64. Beyond it a message is
+    /// answered 413.
+    pub fn max_open_messages(mut self, messages: usize) -> Self {
+        self.max_open_messages = messages.max(1);
+        self
+    }
+
+    /// Events that wait to be pulled. Default 1,024; the oldest give way.
+    pub fn event_queue(mut self, events: usize) -> Self {
+        self.event_queue = events;
+        self
+    }
+
+    /// Whether methods that this relay does not know are forwarded (RFC 4976 §6.4.2) or answered 501. Default on.
+    pub fn forward_unknown_methods(mut self, forward: bool) -> Self {
+        self.forward_unknown_methods = forward;
+        self
+    }
+
+    /// What to do about receivers that are slower than senders. Default [`SlowReceiver::Auto`] with 1 MiB.
+    pub fn slow_receiver(mut self, policy: SlowReceiver) -> Self {
+        self.slow_receiver = policy;
+        self
+    }
+
+    /// Checks what the setters cannot.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let host = &self.host;
+        let uri = Uri::build(Scheme::Msrps, host, 2855, None, "tcp")
+            .map_err(|_| ConfigError::Host { host: host.clone() })?;
+        if !matches!(uri.host(), Host::Name(_)) && !self.allow_address_host {
+            return Err(ConfigError::HostIsAddress { host: host.clone() });
+        }
+        if self.listeners.is_empty() {
+            return Err(ConfigError::NoListener);
+        }
+        for (index, listener) in self.listeners.iter().enumerate() {
+            let id = listener.id.0;
+            if listener.port == 0 {
+                return Err(ConfigError::Port { id });
+            }
+            if self
+                .listeners
+                .iter()
+                .take(index)
+                .any(|other| other.id == listener.id)
+            {
+                return Err(ConfigError::DuplicateListener { id });
+            }
+        }
+        let realm = self.digest_realm();
+        if realm.is_empty() || realm.chars().any(char::is_control) {
+            return Err(ConfigError::Realm {
+                realm: realm.to_owned(),
+            });
+        }
+        let (min, default, max) = (self.min_expires, self.expires, self.max_expires);
+        if min == 0 || min > default || default > max {
+            return Err(ConfigError::Expires { min, default, max });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn digest_realm(&self) -> &str {
+        self.realm.as_deref().unwrap_or(&self.host)
+    }
+}
+
+impl fmt::Debug for RelayConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelayConfig")
+            .field("host", &self.host)
+            .field("listeners", &self.listeners)
+            .field("realm", &self.digest_realm())
+            .field("allow_plain_auth", &self.allow_plain_auth)
+            .finish_non_exhaustive()
+    }
+}

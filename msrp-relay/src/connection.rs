@@ -1,0 +1,190 @@
+//! What the relay keeps beside each connection.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use msrp_core::{
+    grammar::{MessageId, StatusCode},
+    node::{ConnectToken, ConnectionHandle, Ticket},
+};
+use smallvec::SmallVec;
+
+use crate::{auth::nonce::Nonces, bindings::BindingId, hops::HopKey};
+
+/// What the relay keeps beside each connection. Small while the connection is idle: what is rare is boxed.
+#[derive(Debug)]
+pub(crate) struct RelayConnection {
+    /// The listener by which it came in, as an index into the configuration's list; the first for those that we opened.
+    pub(crate) listener: u16,
+    /// It stands in the queue of connections to be pumped.
+    pub(crate) queued: bool,
+    /// It stands in the list of those whose deadline and readiness are to be looked at.
+    pub(crate) touched: bool,
+    /// Something was given to it to send.
+    pub(crate) output: bool,
+    /// Whether the driver was last told to read from it.
+    pub(crate) reading: bool,
+    /// What it waited for has come: the request at hand is to be tried again.
+    pub(crate) retry: bool,
+    /// A request of it has succeeded, or we opened it (RFC 4976 §6.1).
+    pub(crate) proven: bool,
+    /// [`ConnectionClosed`](crate::RelayEvent::ConnectionClosed) has been told.
+    pub(crate) ended: bool,
+    /// Requests of more than one session came in here.
+    pub(crate) shared: bool,
+    /// The session of the first request.
+    pub(crate) session: Option<BindingId>,
+    /// REPORTs that it may send: more for everything that was sent to it.
+    pub(crate) report_credit: u32,
+    /// Requests that failed while it was in probation, or that were not addressed to us.
+    pub(crate) unsuccessful: u8,
+    pub(crate) auth_failures: u8,
+    pub(crate) since: Instant,
+    pub(crate) last_used: Instant,
+    /// Octets to send that have been counted for the bound of the node.
+    pub(crate) counted: usize,
+    /// The request whose octets are coming in, in [`Relay::incoming`](crate::Relay).
+    pub(crate) incoming: Option<u32>,
+    /// Why no more is pulled from it.
+    pub(crate) wait: Option<Wait>,
+    /// The URIs of the client that authenticated on it.
+    pub(crate) bindings: SmallVec<[BindingId; 1]>,
+    pub(crate) nonces: Option<Box<Nonces>>,
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// Why a connection is not pulled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Until that connection takes more.
+    Room(ConnectionHandle),
+    /// Until the next hop is connected.
+    Connect(ConnectToken),
+    /// Until a policy's answer comes.
+    Lookup { ticket: Ticket, until: Instant },
+}
+
+/// What few connections need.
+#[derive(Debug, Default)]
+pub(crate) struct Rare {
+    /// Messages that come in here and leave bit by bit.
+    pub(crate) lanes_in: Vec<u32>,
+    /// Messages that leave here bit by bit.
+    pub(crate) lanes_out: Vec<u32>,
+    /// Connections that wait for room here.
+    pub(crate) waiters: BTreeSet<ConnectionHandle>,
+    /// Messages of which more may come, though they have failed.
+    pub(crate) poisoned: Vec<Poisoned>,
+    /// Under which name this connection is found again, if we opened it.
+    pub(crate) hop: Option<HopKey>,
+}
+
+/// A message that has failed at a later hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Poisoned {
+    pub(crate) binding: BindingId,
+    pub(crate) message: MessageId,
+    pub(crate) code: StatusCode,
+}
+
+/// REPORTs that a connection may send before anything was sent to it, and the most that it can save up.
+const REPORT_CREDIT: u32 = 1_024;
+const MAX_REPORT_CREDIT: u32 = 1 << 20;
+
+/// Failed messages that are remembered for one connection; the oldest give way.
+const MAX_POISONED: usize = 32;
+
+impl RelayConnection {
+    pub(crate) fn new(now: Instant, listener: u16, proven: bool) -> Self {
+        Self {
+            listener,
+            queued: false,
+            touched: false,
+            output: false,
+            reading: false,
+            retry: false,
+            proven,
+            ended: false,
+            shared: false,
+            session: None,
+            report_credit: REPORT_CREDIT,
+            unsuccessful: 0,
+            auth_failures: 0,
+            since: now,
+            last_used: now,
+            counted: 0,
+            incoming: None,
+            wait: None,
+            bindings: SmallVec::new(),
+            nonces: None,
+            rare: None,
+        }
+    }
+
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// A request has succeeded: the connection has passed its probation.
+    pub(crate) fn prove(&mut self) {
+        if !self.proven {
+            self.proven = true;
+            self.unsuccessful = 0;
+        }
+    }
+
+    /// A request of this session came in.
+    pub(crate) fn note_session(&mut self, binding: BindingId) {
+        match self.session {
+            Some(first) => self.shared |= first != binding,
+            None => self.session = Some(binding),
+        }
+    }
+
+    /// Octets of a message were sent to this peer, who may report on them.
+    pub(crate) fn earn_reports(&mut self, octets: usize) {
+        let pieces = u32::try_from(octets / 2048).unwrap_or(u32::MAX).saturating_add(1);
+        self.report_credit = self.report_credit.saturating_add(pieces).min(MAX_REPORT_CREDIT);
+    }
+
+    /// The code with which a message has failed, if it has.
+    pub(crate) fn poison(&self, binding: BindingId, message: &MessageId) -> Option<StatusCode> {
+        let rare = self.rare.as_ref()?;
+        rare.poisoned
+            .iter()
+            .find(|poisoned| poisoned.binding == binding && poisoned.message == *message)
+            .map(|poisoned| poisoned.code)
+    }
+
+    /// Notes that a message has failed; `false` if that was known.
+    pub(crate) fn set_poison(&mut self, poisoned: Poisoned) -> bool {
+        if self.poison(poisoned.binding, &poisoned.message).is_some() {
+            return false;
+        }
+        let list = &mut self.rare().poisoned;
+        if list.len() >= MAX_POISONED {
+            list.remove(0);
+        }
+        list.push(poisoned);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use msrp_core::connection::Connection;
+
+    use crate::{auth::nonce::Nonces, bindings::Binding};
+
+    /// What an idle connection with one Use-Path URI costs: the connection, what stands beside it, its nonces, its URI,
+    /// the small output buffer that the connection keeps (512 octets), the user's name and the entries of the tables.
+    /// 10,000 of them have to stay under 3 KiB each.
+    #[test]
+    fn an_idle_authenticated_connection_is_small() {
+        let beside = size_of::<super::RelayConnection>();
+        assert!(beside < 300, "{beside}");
+        let fixed = size_of::<Connection>() + beside + size_of::<Nonces>() + size_of::<Binding>();
+        let kept_output = 512;
+        let tables_and_name = 150;
+        assert!(fixed + kept_output + tables_and_name < 3 * 1024, "{fixed}");
+    }
+}

@@ -1,0 +1,59 @@
+//! What the relay tells the application.
+
+use std::time::Duration;
+
+use msrp_core::{connection::ConnectionError, node::ConnectionHandle};
+
+/// Something that happened. The queue is bounded ([`event_queue`](crate::RelayConfig::event_queue)): a relay whose events
+/// nobody pulls drops the oldest and counts them in
+/// [`events_dropped`](crate::RelayStats::events_dropped); it never stands still for want of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RelayEvent {
+    /// A client has proven who it is and has been given a URI.
+    Authenticated {
+        /// Its connection.
+        connection: ConnectionHandle,
+        /// Who it is.
+        user: String,
+        /// How long the URI lives.
+        expires: Duration,
+    },
+    /// An AUTH with credentials was refused.
+    AuthFailed {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// Who it claimed to be.
+        user: String,
+        /// Why.
+        reason: AuthFailure,
+    },
+    /// A Use-Path URI has come to the end of its life.
+    BindingExpired {
+        /// The client's connection.
+        connection: ConnectionHandle,
+        /// Whose it was.
+        user: String,
+    },
+    /// A connection has ended.
+    ConnectionClosed {
+        /// Which.
+        connection: ConnectionHandle,
+        /// Why.
+        reason: ConnectionError,
+    },
+}
+
+/// Why an AUTH was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuthFailure {
+    /// Unknown user, or wrong password; which of the two is not told.
+    Credentials,
+    /// The credentials could not be read, or used another scheme, realm or algorithm.
+    Malformed,
+    /// The user, or the address, has failed too often of late.
+    LockedOut,
+    /// The policy does not let this user in.
+    Denied,
+}

@@ -1,0 +1,226 @@
+//! What is needed to tell a sender that a chunk did not get through, and how it is told (RFC 4976 §6.4.1, §6.4.3).
+
+use msrp_core::{
+    codec::{HeadEdit, Own},
+    connection::{OutgoingRequest, SendError},
+    grammar::{ByteRange, FailureReport, MessageId, Method, Status, StatusCode, TransactId},
+    node::ConnectionHandle,
+};
+use slab::Slab;
+
+use crate::{bindings::BindingId, connection::Poisoned, forward::lane::Lane, relay::Relay};
+
+/// What was sent to a next hop, as the tag of its transaction names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tag {
+    /// A chunk that went whole, or a request: an entry of [`Contexts`].
+    Context(u32),
+    /// A chunk of a lane.
+    Lane(u32),
+}
+
+const LANE: u64 = 1 << 32;
+
+impl Tag {
+    pub(crate) fn of(tag: u64) -> Self {
+        let index = tag as u32;
+        if tag & LANE == 0 {
+            Self::Context(index)
+        } else {
+            Self::Lane(index)
+        }
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        match self {
+            Self::Context(index) => u64::from(index),
+            Self::Lane(index) => u64::from(index) | LANE,
+        }
+    }
+}
+
+/// What was sent whole to a next hop and has not come to its end.
+#[derive(Debug)]
+pub(crate) enum Context {
+    /// A chunk of a message.
+    Chunk(ChunkContext),
+    /// A request that is answered end to end.
+    Request(RequestContext),
+}
+
+/// Where chunks came from.
+#[derive(Debug)]
+pub(crate) struct ChunkContext {
+    /// The connection they came in on.
+    pub(crate) from: ConnectionHandle,
+    pub(crate) binding: BindingId,
+    pub(crate) message: MessageId,
+    pub(crate) failure_report: FailureReport,
+    /// Our own URI as the sender wrote it, then its From-Path.
+    paths: Vec<u8>,
+    own_len: usize,
+}
+
+/// Whom a response belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestContext {
+    pub(crate) from: ConnectionHandle,
+    pub(crate) id: TransactId,
+    pub(crate) own: Own,
+}
+
+/// Buffers kept for reuse, so that forwarding a chunk allocates nothing.
+const MAX_SPARE: usize = 256;
+/// Larger ones are given back.
+const MAX_SPARE_LEN: usize = 1024;
+
+/// What is known of everything that was sent whole and has not come to its end; as many as transactions are open, which
+/// are bounded for each connection.
+#[derive(Debug, Default)]
+pub(crate) struct Contexts {
+    slots: Slab<Context>,
+    spare: Vec<Vec<u8>>,
+}
+
+impl Contexts {
+    /// What a chunk needs to be reported.
+    pub(crate) fn chunk(
+        &mut self,
+        from: ConnectionHandle,
+        binding: BindingId,
+        message: MessageId,
+        failure_report: FailureReport,
+        edit: &HeadEdit<'_>,
+    ) -> ChunkContext {
+        let mut paths = self.spare.pop().unwrap_or_default();
+        paths.extend_from_slice(edit.own_uri());
+        paths.extend_from_slice(edit.from_path());
+        ChunkContext {
+            from,
+            binding,
+            message,
+            failure_report,
+            paths,
+            own_len: edit.own_uri().len(),
+        }
+    }
+
+    pub(crate) fn insert(&mut self, context: Context) -> Tag {
+        Tag::Context(self.slots.insert(context) as u32)
+    }
+
+    pub(crate) fn get(&self, index: u32) -> Option<&Context> {
+        self.slots.get(index as usize)
+    }
+
+    pub(crate) fn remove(&mut self, index: u32) {
+        if let Some(Context::Chunk(context)) = self.slots.try_remove(index as usize) {
+            self.keep(context);
+        }
+    }
+
+    /// Keeps the buffer of a context that is over.
+    pub(crate) fn keep(&mut self, context: ChunkContext) {
+        let mut buffer = context.paths;
+        if self.spare.len() < MAX_SPARE && buffer.capacity() <= MAX_SPARE_LEN {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+}
+
+impl ChunkContext {
+    fn own_uri(&self) -> &[u8] {
+        self.paths.get(..self.own_len).unwrap_or_default()
+    }
+
+    fn back(&self) -> &[u8] {
+        self.paths.get(self.own_len..).unwrap_or_default()
+    }
+}
+
+fn chunk_of<'a>(contexts: &'a Contexts, lanes: &'a Slab<Lane>, tag: Tag) -> Option<&'a ChunkContext> {
+    match tag {
+        Tag::Context(index) => match contexts.get(index) {
+            Some(Context::Chunk(context)) => Some(context),
+            _ => None,
+        },
+        Tag::Lane(index) => lanes.get(index as usize).map(|lane| &lane.context),
+    }
+}
+
+impl Relay {
+    /// Tells the origin of a chunk by a REPORT what became of it. It goes back on the connection that the chunk came in
+    /// on; where that is gone, or its peer reads nothing, there is nobody to tell.
+    pub(crate) fn report_failure(&mut self, tag: Tag, range: Option<ByteRange>, code: StatusCode) {
+        let Some(context) = chunk_of(&self.contexts, &self.lanes, tag) else {
+            return;
+        };
+        if context.failure_report == FailureReport::No {
+            return;
+        }
+        let from = context.from;
+        let Some((connection, _)) = self.table.get_mut(from) else {
+            self.stats.reports_dropped += 1;
+            return;
+        };
+        let range = range.unwrap_or(ByteRange::WHOLE_UNKNOWN).to_string();
+        let status = Status::new(code).to_string();
+        let sent = connection.send_request(
+            self.now,
+            &OutgoingRequest {
+                method: Method::Report,
+                to_path: context.back(),
+                from_path: context.own_uri(),
+                headers: &[
+                    ("Message-ID", context.message.as_bytes()),
+                    ("Byte-Range", range.as_bytes()),
+                    ("Status", status.as_bytes()),
+                ],
+                body: None,
+                failure_report: FailureReport::No,
+                tag: None,
+            },
+        );
+        match sent {
+            Ok(_) => {
+                self.stats.reports_sent += 1;
+                self.touch(from);
+            }
+            Err(SendError::Closed | SendError::Blocked) => self.stats.reports_dropped += 1,
+            Err(error) => {
+                tracing::debug!(%error, "failure REPORT not sent");
+                self.stats.reports_dropped += 1;
+            }
+        }
+    }
+
+    /// A message has failed: the rest of it is not sent any more, and what still comes is answered with the same code.
+    /// `false` if it had failed before.
+    pub(crate) fn poison(&mut self, tag: Tag, code: StatusCode) -> bool {
+        let Some(context) = chunk_of(&self.contexts, &self.lanes, tag) else {
+            return false;
+        };
+        let (from, binding, message) = (context.from, context.binding, context.message);
+        let Some((_, data)) = self.table.get_mut(from) else {
+            return true;
+        };
+        let first = data.set_poison(Poisoned {
+            binding,
+            message,
+            code,
+        });
+        let lane = match tag {
+            Tag::Lane(lane) => Some(lane),
+            Tag::Context(_) => self.find_lane(from, binding, &message),
+        };
+        if let Some(lane) = lane {
+            self.give_up_lane(lane, code);
+        }
+        first
+    }
+}

@@ -1,0 +1,112 @@
+//! Responses: they end a transaction, and go back where the request came from if it was not for us to answer
+//! (RFC 4976 §6.4.3).
+
+use std::collections::BTreeSet;
+
+use msrp_core::{
+    codec::{Head, Own},
+    connection::Outcome,
+    grammar::{ByteRange, StatusCode},
+    node::ConnectionHandle,
+};
+
+use crate::{
+    failure::{Context, RequestContext, Tag},
+    relay::Relay,
+};
+
+impl Relay {
+    /// A transaction on a connection is over.
+    pub(crate) fn on_transaction_ended(&mut self, tag: Tag, range: Option<ByteRange>, outcome: Outcome) {
+        if let Tag::Context(index) = tag
+            && let Some(Context::Request(context)) = self.contexts.get(index)
+        {
+            let context = *context;
+            self.contexts.remove(index);
+            if let Outcome::Response { head, .. } = outcome {
+                self.pass_back(context, &head);
+            }
+            return;
+        }
+        match outcome {
+            Outcome::Response { code, .. } if code.is_success() => {}
+            // Once for each message, whatever becomes of its other chunks.
+            Outcome::Response { code, .. } if self.poison(tag, code) => {
+                self.report_failure(tag, range, code);
+            }
+            Outcome::TimedOut => {
+                self.stats.hop_timeouts += 1;
+                self.report_failure(tag, range, StatusCode::REQUEST_TIMEOUT);
+            }
+            _ => {}
+        }
+        match tag {
+            Tag::Context(index) => self.contexts.remove(index),
+            Tag::Lane(index) => self.on_lane_chunk_ended(index),
+        }
+    }
+
+    /// Passes a response back, over the connection that the request came from or not at all: none is opened for it.
+    fn pass_back(&mut self, context: RequestContext, head: &Head) {
+        let now = self.now;
+        if !self.names_us(head, context.own) {
+            self.stats.responses_dropped += 1;
+            return;
+        }
+        let sent = match self.table.get_mut(context.from) {
+            Some((connection, _)) => connection
+                .forward_response(now, &context.id, head, context.own)
+                .is_ok(),
+            None => false,
+        };
+        if sent {
+            self.stats.responses_forwarded += 1;
+            self.touch(context.from);
+        } else {
+            self.stats.responses_dropped += 1;
+        }
+    }
+
+    /// Whether the first URIs of To-Path are ours.
+    fn names_us(&self, head: &Head, own: Own) -> bool {
+        let Ok(to_path) = head.to_path(self.max_uris()) else {
+            return false;
+        };
+        let count = match own {
+            Own::One => 1,
+            Own::Two => 2,
+        };
+        to_path.len() > count
+            && to_path
+                .iter_raw()
+                .take(count)
+                .all(|uri| self.bindings.find(self.now, uri).is_some())
+    }
+
+    /// A connection has ended: what was on its way there may or may not have arrived. Each sender is told.
+    pub(crate) fn lose_transactions(&mut self, handle: ConnectionHandle) {
+        let Some((connection, data)) = self.table.get_mut(handle) else {
+            return;
+        };
+        let lost: Vec<_> = connection.drain_lost().collect();
+        let lanes = data
+            .rare
+            .as_mut()
+            .map(|rare| std::mem::take(&mut rare.lanes_out))
+            .unwrap_or_default();
+        let mut reported = BTreeSet::new();
+        for (number, range) in lost {
+            let tag = Tag::of(number);
+            self.report_failure(tag, range, StatusCode::REQUEST_TIMEOUT);
+            match tag {
+                Tag::Context(index) => self.contexts.remove(index),
+                Tag::Lane(lane) => {
+                    reported.insert(lane);
+                }
+            }
+        }
+        for lane in lanes {
+            self.lose_lane(lane, reported.contains(&lane));
+        }
+    }
+}

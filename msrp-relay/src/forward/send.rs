@@ -1,0 +1,265 @@
+//! SEND: a short chunk whole, a long one bit by bit (RFC 4976 §6.4.1).
+
+use bytes::Bytes;
+use msrp_core::{
+    codec::HeadEdit,
+    connection::{INTERRUPTIBLE_ABOVE, RequestId, SendError},
+    grammar::{ByteRange, ContinuationFlag, FailureReport, StatusCode},
+    node::ConnectionHandle,
+};
+
+use crate::{
+    config::SlowReceiver,
+    connection::Wait,
+    failure::{Context, Tag},
+    forward::{
+        Reason, Route,
+        incoming::{Held, Incoming},
+    },
+    relay::Relay,
+};
+
+impl Relay {
+    /// A SEND whose way is known begins.
+    pub(crate) fn begin_send(&mut self, from: ConnectionHandle, key: u32, route: Route) {
+        let Some(incoming) = self.incoming.get(key as usize) else {
+            return;
+        };
+        let Some((_, data)) = self.table.get(from) else {
+            return;
+        };
+        let mut lane = None;
+        if data.rare.is_some()
+            && let Ok(Some(message)) = incoming.head.message_id()
+        {
+            if let Some(code) = data.poison(route.binding, &message) {
+                return self.refuse(from, code, Reason::Poisoned);
+            }
+            lane = self.find_lane(from, route.binding, &message);
+        }
+        let begins = lane.is_none() && incoming.range.start == 1;
+        if self.is_full() || (self.draining && begins) {
+            return self.refuse(from, StatusCode::STOP_SENDING, Reason::NoRoom);
+        }
+        self.stats.chunks_in += 1;
+        if let Some(lane) = lane
+            && let Some(incoming) = self.incoming.get_mut(key as usize)
+        {
+            incoming.lane = Some(lane);
+            let start = incoming.range.start;
+            self.continue_lane(lane, start);
+        }
+    }
+
+    /// Octets of a SEND have come.
+    pub(crate) fn on_send_body(&mut self, from: ConnectionHandle, key: u32, data: Bytes) {
+        let Some(incoming) = self.incoming.get_mut(key as usize) else {
+            return;
+        };
+        if let Some(lane) = incoming.lane {
+            self.write_lane(from, key, lane, data);
+            return;
+        }
+        incoming.held.push(data);
+        if incoming.held.len() as u64 > INTERRUPTIBLE_ABOVE {
+            self.go_on_bit_by_bit(from, key);
+        }
+    }
+
+    /// The end-line of a SEND has come.
+    pub(crate) fn on_send_end(&mut self, from: ConnectionHandle, key: u32) {
+        let Some(incoming) = self.incoming.get(key as usize) else {
+            return;
+        };
+        match (incoming.lane, incoming.connecting) {
+            (Some(lane), _) => self.end_lane_chunk(from, key, lane),
+            (None, Some((token, binding))) => self.park(from, token, binding),
+            (None, None) => self.send_whole(from),
+        }
+    }
+
+    /// What was received so far has been looked at, and the request is not complete: a chunk that says that it is short
+    /// is waited for, any other goes on bit by bit.
+    pub(crate) fn on_send_pause(&mut self, from: ConnectionHandle, key: u32) {
+        let Some(incoming) = self.incoming.get_mut(key as usize) else {
+            return;
+        };
+        if incoming.lane.is_some() || incoming.ended.is_some() {
+            return;
+        }
+        let range = incoming.range;
+        let short = range
+            .end
+            .is_some_and(|end| end.saturating_sub(range.start) < INTERRUPTIBLE_ABOVE);
+        if short || incoming.held.len() == 0 {
+            incoming.detach();
+        } else {
+            self.go_on_bit_by_bit(from, key);
+        }
+    }
+
+    /// The message cannot be held: its octets go on as they come, as soon as the next hop is there.
+    fn go_on_bit_by_bit(&mut self, from: ConnectionHandle, key: u32) {
+        match self
+            .incoming
+            .get(key as usize)
+            .and_then(|incoming| incoming.connecting)
+        {
+            Some((token, _)) => self.await_hop(from, key, token),
+            None => self.open_lane(from, key),
+        }
+    }
+
+    /// Sends a chunk that is complete and short, in one piece.
+    fn send_whole(&mut self, from: ConnectionHandle) {
+        let Some(mut incoming) = self.take_incoming(from) else {
+            return;
+        };
+        let Some(route) = incoming.route else { return };
+        let (code, reason) = match self.dispatch(from, &mut incoming, route) {
+            Ok(()) => return self.accept(from, incoming.id),
+            Err(SendError::Blocked) => {
+                let named = matches!(incoming.head.message_id(), Ok(Some(_)));
+                let key = self.put_incoming(from, incoming);
+                if named && self.buffers_for(from).is_some() {
+                    // The lane takes what the connection does not.
+                    self.open_lane(from, key);
+                    self.resume_send(from, key);
+                } else {
+                    self.set_wait(from, Wait::Room(route.out));
+                }
+                return;
+            }
+            Err(error) => refusal(error),
+        };
+        self.put_incoming(from, incoming);
+        self.refuse(from, code, reason);
+    }
+
+    /// Hands a complete chunk to the connection by which it leaves.
+    pub(crate) fn dispatch(
+        &mut self,
+        from: ConnectionHandle,
+        incoming: &mut Incoming,
+        route: Route,
+    ) -> Result<(), SendError> {
+        let now = self.now;
+        let flag = incoming.ended.unwrap_or(ContinuationFlag::Complete);
+        let body = incoming.held.take();
+        let range = settle_range(incoming.range, body.len() as u64, flag);
+        let edit = HeadEdit::with_own(&incoming.head, self.max_uris(), route.own)
+            .map_err(|_| SendError::Encode(msrp_core::codec::EncodeError::HeaderValue))?;
+        let message = incoming.head.message_id().ok().flatten();
+        let (failure_report, tag) = match (incoming.failure_report, message) {
+            // Without a Message-ID no REPORT could say what it is about.
+            (FailureReport::No, _) | (_, None) => (FailureReport::No, None),
+            (failure_report, Some(message)) => {
+                let context = self
+                    .contexts
+                    .chunk(from, route.binding, message, failure_report, &edit);
+                (
+                    failure_report,
+                    Some(self.contexts.insert(Context::Chunk(context))),
+                )
+            }
+        };
+        let sent = match self.table.get_mut(route.out) {
+            Some((connection, data)) => {
+                data.last_used = now;
+                data.earn_reports(body.len());
+                let tag = tag.map_or(0, Tag::number);
+                connection.send_chunk(now, &edit, range, &body, flag, failure_report, tag)
+            }
+            None => Err(SendError::Closed),
+        };
+        match sent {
+            Ok(_) => {
+                self.stats.chunks_whole += 1;
+                self.touch(route.out);
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(Tag::Context(context)) = tag {
+                    self.contexts.remove(context);
+                }
+                incoming.held = Held::Slice(body);
+                Err(error)
+            }
+        }
+    }
+
+    /// A chunk is ours now: its sender is told so (RFC 4976 §6.4.1: at once, whatever the next hop says).
+    pub(crate) fn accept(&mut self, from: ConnectionHandle, request: RequestId) {
+        if let Some((connection, data)) = self.table.get_mut(from) {
+            data.prove();
+            // Whether the sender wants to know is the connection's affair.
+            let _responded = connection.respond(request, StatusCode::OK, "OK");
+        }
+    }
+
+    /// There may be room now, or the next hop is there.
+    pub(crate) fn resume_send(&mut self, from: ConnectionHandle, key: u32) {
+        let Some(incoming) = self.incoming.get_mut(key as usize) else {
+            return;
+        };
+        let ended = incoming.ended.is_some();
+        let Some(lane) = incoming.lane else {
+            if ended {
+                self.send_whole(from);
+            } else if incoming.held.len() as u64 > INTERRUPTIBLE_ABOVE {
+                self.open_lane(from, key);
+            }
+            return;
+        };
+        let data = incoming.held.take();
+        if !data.is_empty() {
+            self.write_lane(from, key, lane, data);
+        }
+        if ended {
+            self.end_lane_chunk(from, key, lane);
+        }
+    }
+
+    /// How many octets of a message are kept for a receiver that is slower than this sender; none when the sender has to
+    /// wait instead.
+    pub(crate) fn buffers_for(&self, from: ConnectionHandle) -> Option<usize> {
+        match self.config.slow_receiver {
+            SlowReceiver::Pause => None,
+            SlowReceiver::Buffer { max } => Some(max),
+            SlowReceiver::Auto { max } => self
+                .table
+                .get(from)
+                .is_some_and(|(_, data)| data.shared)
+                .then_some(max),
+        }
+    }
+}
+
+/// What the sender says of a chunk's end stays; where it said nothing, the end is known now (RFC 4976 §6.4.1).
+pub(crate) fn settle_range(range: ByteRange, len: u64, flag: ContinuationFlag) -> ByteRange {
+    if range.end.is_some() {
+        return range;
+    }
+    let end = (range.start + len).saturating_sub(1);
+    ByteRange {
+        end: Some(end),
+        total: range
+            .total
+            .or_else(|| (flag == ContinuationFlag::Complete).then_some(end)),
+        ..range
+    }
+}
+
+/// How the sender of a chunk is told that it was not taken.
+pub(crate) fn refusal(error: SendError) -> (StatusCode, Reason) {
+    match error {
+        SendError::Closed => (StatusCode::NO_SUCH_SESSION, Reason::NoSession),
+        SendError::TooManyTransactions { .. } | SendError::TooManyLanes { .. } | SendError::Blocked => {
+            (StatusCode::STOP_SENDING, Reason::NoRoom)
+        }
+        error => {
+            tracing::debug!(%error, "request cannot be forwarded");
+            (StatusCode::BAD_REQUEST, Reason::Malformed)
+        }
+    }
+}

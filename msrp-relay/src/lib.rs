@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+
+mod auth;
+mod bindings;
+mod command;
+mod config;
+mod connection;
+mod error;
+mod event;
+mod failure;
+mod forward;
+mod hops;
+mod lookups;
+mod node;
+pub mod policy;
+mod probation;
+mod pump;
+mod relay;
+mod stats;
+
+pub use self::{
+    auth::store::{HtdigestError, HtdigestErrorKind, HtdigestFile, MemoryAuthStore},
+    command::{RelayCommand, RelayRejected},
+    config::{RelayConfig, SlowReceiver},
+    error::ConfigError,
+    event::{AuthFailure, RelayEvent},
+    lookups::{RelayAnswer, RelayQuery},
+    relay::Relay,
+    stats::RelayStats,
+};

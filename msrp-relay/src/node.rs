@@ -1,0 +1,223 @@
+//! The relay as its driver sees it.
+
+use std::time::Instant;
+
+use bytes::BytesMut;
+use msrp_core::{
+    connection::{CloseReason, Transmit},
+    node::{Action, ConnectFailure, ConnectToken, ConnectionHandle, Node, PeerInfo, Refused, Ticket},
+};
+
+use crate::{
+    command::{RelayCommand, RelayRejected},
+    event::RelayEvent,
+    lookups::{RelayAnswer, RelayQuery},
+    policy::Admission,
+    relay::Relay,
+};
+
+impl Node for Relay {
+    type Event = RelayEvent;
+    type Command = RelayCommand;
+    type Rejected = RelayRejected;
+    type Query = RelayQuery;
+    type Answer = RelayAnswer;
+
+    fn handle_accepted(&mut self, now: Instant, peer: PeerInfo) -> Result<ConnectionHandle, Refused> {
+        self.clock(now);
+        let refused = if self.draining {
+            Some(Refused::Draining)
+        } else if self.config.policy.admit(&peer) == Admission::Refuse {
+            Some(Refused::Policy)
+        } else if self.is_full() || (self.table.len() >= self.config.max_connections && !self.evict()) {
+            Some(Refused::TooManyConnections {
+                limit: self.config.max_connections,
+            })
+        } else {
+            None
+        };
+        if let Some(refused) = refused {
+            self.stats.refused += 1;
+            return Err(refused);
+        }
+        let listener = peer
+            .listener
+            .and_then(|id| {
+                self.config
+                    .listeners
+                    .iter()
+                    .position(|listener| listener.id == id)
+            })
+            .unwrap_or_default();
+        self.stats.accepted += 1;
+        let handle = self.insert_connection(peer, listener as u16, false);
+        self.run();
+        Ok(handle)
+    }
+
+    fn handle_connected(
+        &mut self,
+        now: Instant,
+        token: ConnectToken,
+        outcome: Result<PeerInfo, ConnectFailure>,
+    ) -> Option<ConnectionHandle> {
+        self.clock(now);
+        let handle = self.connected(token, outcome);
+        self.run();
+        handle
+    }
+
+    fn handle_read(&mut self, now: Instant, connection: ConnectionHandle, block: BytesMut) {
+        self.clock(now);
+        let now = self.now;
+        if let Some((conn, _)) = self.table.get_mut(connection) {
+            conn.handle_read(now, block);
+            self.enqueue(connection);
+            self.run();
+        }
+    }
+
+    fn handle_message_end(&mut self, now: Instant, connection: ConnectionHandle) {
+        self.clock(now);
+        let now = self.now;
+        if let Some((conn, _)) = self.table.get_mut(connection) {
+            conn.handle_message_end(now);
+            self.enqueue(connection);
+            self.run();
+        }
+    }
+
+    fn handle_eof(&mut self, now: Instant, connection: ConnectionHandle) {
+        self.clock(now);
+        let now = self.now;
+        if let Some((conn, _)) = self.table.get_mut(connection) {
+            conn.handle_read_eof(now);
+            self.enqueue(connection);
+            self.run();
+        }
+    }
+
+    fn handle_reset(&mut self, now: Instant, connection: ConnectionHandle) {
+        self.clock(now);
+        let now = self.now;
+        if let Some((conn, _)) = self.table.get_mut(connection) {
+            conn.handle_reset(now);
+            self.pump(connection);
+            self.forget(connection);
+            self.run();
+        }
+    }
+
+    fn handle_command(&mut self, now: Instant, command: RelayCommand) -> Result<(), RelayRejected> {
+        self.clock(now);
+        match command {
+            RelayCommand::Drain => self.draining = true,
+            RelayCommand::Shutdown => {
+                self.draining = true;
+                self.end_all(CloseReason::Shutdown);
+            }
+            RelayCommand::RevokeUser(user) => {
+                let bindings = self.bindings.of_user(&user);
+                if bindings.is_empty() {
+                    return Err(RelayRejected::UnknownUser);
+                }
+                for id in bindings {
+                    if let Some(binding) = self.bindings.remove(id)
+                        && let Some((_, data)) = self.table.get_mut(binding.owner)
+                    {
+                        data.bindings.retain(|other| *other != id);
+                        self.touch(binding.owner);
+                    }
+                }
+            }
+            RelayCommand::EndConnection(handle) => {
+                let Some((connection, _)) = self.table.get_mut(handle) else {
+                    return Err(RelayRejected::UnknownConnection);
+                };
+                connection.close(self.now, CloseReason::Policy);
+                self.enqueue(handle);
+            }
+            RelayCommand::ReplaceAuthStore(store) => self.config.auth_store = store,
+        }
+        self.run();
+        Ok(())
+    }
+
+    fn handle_answer(&mut self, now: Instant, ticket: Ticket, answer: RelayAnswer) {
+        self.clock(now);
+        self.finish_lookup(ticket, Some(answer));
+        self.run();
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.clock(now);
+        let now = self.now;
+        // Each once: what is due again at once waits for the next call.
+        let mut due = Vec::new();
+        while let Some(handle) = self.table.pop_expired(now) {
+            due.push(handle);
+        }
+        for handle in due {
+            if let Some((connection, _)) = self.table.get_mut(handle) {
+                connection.handle_timeout(now);
+            }
+            self.expire(handle);
+            self.enqueue(handle);
+        }
+        self.run();
+    }
+
+    fn wants_read(&self, connection: ConnectionHandle) -> bool {
+        self.table
+            .get(connection)
+            .is_some_and(|(connection, data)| connection.wants_read() && data.wait.is_none())
+    }
+
+    fn poll_transmit(
+        &mut self,
+        now: Instant,
+        connection: ConnectionHandle,
+        budget: usize,
+    ) -> Option<Transmit<'_>> {
+        self.clock(now);
+        let now = self.now;
+        // What the driver has taken since may have made room for others.
+        let mut told = false;
+        while let Some(event) = self
+            .table
+            .get_mut(connection)
+            .and_then(|(connection, _)| connection.poll_sent())
+        {
+            told = true;
+            self.on_event(connection, event);
+        }
+        if told {
+            self.run();
+        }
+        let (conn, _) = self.table.get_mut(connection)?;
+        if conn.poll_transmit(now, budget).is_none() {
+            self.settle_account(connection);
+            return None;
+        }
+        // Lends what has just been staged.
+        self.table
+            .get_mut(connection)
+            .and_then(|(conn, _)| conn.poll_transmit(now, 0))
+    }
+
+    fn poll_ready(&mut self) -> Option<ConnectionHandle> {
+        self.table.pop_ready()
+    }
+
+    fn poll_action(&mut self) -> Option<Action<RelayQuery>> {
+        self.actions.pop_front()
+    }
+
+    fn poll_event(&mut self) -> Option<RelayEvent> {
+        self.events.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.table.next_deadline()
+    }
+}

@@ -1,0 +1,193 @@
+//! What an operator decides: who the users are, who may do what, and where messages may go.
+//!
+//! Policies answer at once, or say [`Lookup::Pending`]: then the relay emits
+//! [`Action::Lookup`](msrp_core::node::Action::Lookup) with a [`RelayQuery`](crate::RelayQuery), leaves what the peer
+//! sends in its receive buffer, and goes on when [`handle_answer`](msrp_core::node::Node::handle_answer) brings the
+//! [`RelayAnswer`](crate::RelayAnswer). A lookup that is not answered in time
+//! ([`lookup_timeout`](crate::RelayConfig::lookup_timeout)) ends the request with 408.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+pub use msrp_core::lookup::Lookup;
+use msrp_core::{
+    digest::{Algorithm, Ha1},
+    grammar::{Method, StatusCode, UriRef},
+    node::{PeerInfo, Target},
+};
+
+/// Whose credentials are wanted.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct AuthQuery<'a> {
+    /// The relay's realm.
+    pub realm: &'a str,
+    /// The user, as the peer wrote it: any text.
+    pub user: &'a str,
+    /// For which hash function.
+    pub algorithm: Algorithm,
+}
+
+/// The users and their secrets (RFC 4976 §9.1).
+///
+/// Provided: [`MemoryAuthStore`](crate::MemoryAuthStore) and [`HtdigestFile`](crate::HtdigestFile). For a database that
+/// is asked asynchronously use [`DeferredAuthStore`] here and an [`AsyncAuthStore`] in the driver's loop.
+pub trait AuthStore {
+    /// The H(A1) of a user; `None` for a user that does not exist (or has none for this algorithm). The relay takes the
+    /// same time to refuse either.
+    fn credentials(&mut self, query: &AuthQuery<'_>) -> Lookup<Option<Ha1>>;
+}
+
+/// An [`AuthStore`] that never knows the answer itself: every question becomes an
+/// [`Action::Lookup`](msrp_core::node::Action::Lookup), to be answered from an [`AsyncAuthStore`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeferredAuthStore;
+
+impl AuthStore for DeferredAuthStore {
+    fn credentials(&mut self, _query: &AuthQuery<'_>) -> Lookup<Option<Ha1>> {
+        Lookup::Pending
+    }
+}
+
+/// Users in a store that takes its time, such as a database. The relay itself waits for nothing: a driver that takes
+/// [`RelayQuery::Credentials`](crate::RelayQuery::Credentials) out of an action awaits this and hands the outcome back
+/// as [`RelayAnswer::Credentials`](crate::RelayAnswer::Credentials).
+#[async_trait]
+pub trait AsyncAuthStore: Send + Sync {
+    /// The H(A1) of a user, as [`AuthStore::credentials`] gives it.
+    async fn credentials(&self, realm: &str, user: &str, algorithm: Algorithm) -> Option<Ha1>;
+}
+
+/// Where a request from one of our clients is to go next.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RouteQuery<'a> {
+    /// The URI that stands behind ours in To-Path.
+    pub next: UriRef<'a>,
+    /// The user who authenticated for the URI over which this goes.
+    pub user: &'a str,
+    /// The client's connection.
+    pub from: &'a PeerInfo,
+}
+
+/// How to reach the next hop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NextHop {
+    /// By an open connection to the URI's authority, else by a new one (RFC 4976 §6.4.2).
+    Direct,
+    /// By an open connection to this target, else by a new one.
+    Via(Target),
+    /// Not at all; the sender is told this code.
+    Refuse(StatusCode),
+}
+
+/// Which way requests of our clients leave. Asked once for each session and next hop; what leads *to* a client always
+/// takes the connection that the client authenticated on.
+pub trait RoutePolicy {
+    /// The way to a next hop.
+    fn next_hop(&mut self, query: &RouteQuery<'_>) -> Lookup<NextHop>;
+}
+
+/// Lets authenticated clients reach whatever their To-Path names. A relay that stands where it can reach hosts which its
+/// users should not reach wants a [`RoutePolicy`] of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenRoutes;
+
+impl RoutePolicy for OpenRoutes {
+    fn next_hop(&mut self, _query: &RouteQuery<'_>) -> Lookup<NextHop> {
+        Lookup::Ready(NextHop::Direct)
+    }
+}
+
+/// Whether a connection is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Admission {
+    /// Yes.
+    Accept,
+    /// No: it is closed at once.
+    Refuse,
+}
+
+/// A client that has proven who it is and wants a URI.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct AuthRequest<'a> {
+    /// Who it is.
+    pub user: &'a str,
+    /// The life of the URI that it asks for, if it does.
+    pub expires: Option<Duration>,
+    /// Its connection.
+    pub peer: &'a PeerInfo,
+}
+
+/// What a client that has proven who it is gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Grant {
+    /// A URI, with a life within the relay's own bounds.
+    Allow,
+    /// A URI that lives no longer than this (and no shorter than the relay's minimum).
+    AllowAtMost(Duration),
+    /// 403.
+    Deny,
+}
+
+/// A request that is about to be passed on.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ForwardQuery<'a> {
+    /// Its method.
+    pub method: Method<'a>,
+    /// Its Content-Type, if it has a body.
+    pub content_type: Option<&'a str>,
+    /// The length of the whole message in octets, where its Byte-Range says so.
+    pub total: Option<u64>,
+    /// The user to whom the URI belongs over which it goes.
+    pub user: &'a str,
+    /// Whether it comes from that user (else it goes to that user).
+    pub from_client: bool,
+}
+
+/// Whether a request is passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Yes.
+    Allow,
+    /// No: it is answered with this code, as far as Failure-Report lets.
+    Reject(StatusCode),
+}
+
+/// The other decisions of an operator (RFC 4976 §6.3: "local policy"). The defaults allow everything.
+pub trait RelayPolicy {
+    /// Whether a new connection is taken at all.
+    fn admit(&mut self, peer: &PeerInfo) -> Admission {
+        let _unused = peer;
+        Admission::Accept
+    }
+
+    /// Whether a client with the right password may use this relay (RFC 4976 §6.3: 403 if not).
+    fn authorize(&mut self, request: &AuthRequest<'_>) -> Lookup<Grant> {
+        let _unused = request;
+        Lookup::Ready(Grant::Allow)
+    }
+
+    /// Whether [`forward`](Self::forward) is to be asked for every request; without it nothing is spent on the question.
+    fn inspects_requests(&self) -> bool {
+        false
+    }
+
+    /// Whether a request goes on, for example by its media type (RFC 4976 §9.4: 415 for what is not signed).
+    fn forward(&mut self, query: &ForwardQuery<'_>) -> Verdict {
+        let _unused = query;
+        Verdict::Allow
+    }
+}
+
+/// The [`RelayPolicy`] that allows everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AllowAll;
+
+impl RelayPolicy for AllowAll {}

@@ -1,0 +1,162 @@
+//! Pulling what a connection has to tell, and what the relay makes of it.
+
+use msrp_core::{
+    connection::{ConnectionError, Event},
+    node::ConnectionHandle,
+};
+
+use crate::{event::RelayEvent, failure::Tag, forward::incoming::Kind, relay::Relay};
+
+impl Relay {
+    /// Pulls one connection.
+    pub(crate) fn pump(&mut self, handle: ConnectionHandle) {
+        let now = self.now;
+        loop {
+            let Some((connection, data)) = self.table.get_mut(handle) else {
+                return;
+            };
+            if data.retry {
+                data.retry = false;
+                if data.wait.is_none() {
+                    self.retry(handle);
+                    continue;
+                }
+            }
+            let event = if data.wait.is_some() && !connection.is_closed() {
+                connection.poll_sent()
+            } else {
+                connection.poll_event(now)
+            };
+            match event {
+                Some(event) => self.on_event(handle, event),
+                None => break,
+            }
+        }
+        self.on_pause(handle);
+        self.review(handle);
+    }
+
+    /// All that can be pulled for now has been.
+    fn on_pause(&mut self, handle: ConnectionHandle) {
+        let Some((connection, data)) = self.table.get_mut(handle) else {
+            return;
+        };
+        if data.wait.is_some() {
+            connection.settle();
+        }
+        let Some(key) = data.incoming else { return };
+        let waiting = data.wait.is_some();
+        let Some(incoming) = self.incoming.get_mut(key as usize) else {
+            return;
+        };
+        if incoming.kind == Kind::Send && !waiting {
+            self.on_send_pause(handle, key);
+        } else {
+            incoming.detach();
+        }
+    }
+
+    pub(crate) fn on_event(&mut self, handle: ConnectionHandle, event: Event) {
+        match event {
+            Event::Request { id, head } => self.on_request(handle, id, head),
+            Event::Body { data: octets, .. } => {
+                let Some(key) = self.incoming_of(handle) else {
+                    return;
+                };
+                match self.incoming.get_mut(key as usize) {
+                    Some(incoming) if incoming.kind == Kind::Send => self.on_send_body(handle, key, octets),
+                    // Bounded by the connection: 10,240 octets.
+                    Some(incoming) => incoming.held.push(octets),
+                    None => {}
+                }
+            }
+            Event::RequestEnd { flag, .. } => {
+                let Some(key) = self.incoming_of(handle) else {
+                    return;
+                };
+                let Some(incoming) = self.incoming.get_mut(key as usize) else {
+                    return;
+                };
+                incoming.ended = Some(flag);
+                match incoming.kind {
+                    Kind::Send => self.on_send_end(handle, key),
+                    Kind::Auth => self.on_auth(handle, key),
+                    Kind::Other => self.finish_request(handle, key),
+                }
+            }
+            Event::RequestAborted { .. } => self.abort_incoming(handle),
+            Event::ChunkSent {
+                tag,
+                range,
+                flag,
+                tracked,
+                ..
+            } => {
+                if let Tag::Lane(lane) = Tag::of(tag) {
+                    self.on_chunk_sent(lane, range, flag, tracked);
+                }
+            }
+            Event::TransactionEnded {
+                tag, range, outcome, ..
+            } => self.on_transaction_ended(Tag::of(tag), range, outcome),
+            Event::Writable { .. } | Event::SendReady => {
+                self.flush_lanes(handle);
+                self.wake_waiters(handle);
+                self.enqueue(handle);
+            }
+            Event::Closed { reason } => self.on_closed(handle, reason),
+            _ => {}
+        }
+    }
+
+    fn incoming_of(&self, handle: ConnectionHandle) -> Option<u32> {
+        self.table.get(handle).and_then(|(_, data)| data.incoming)
+    }
+
+    /// The request at hand will not be completed.
+    fn abort_incoming(&mut self, handle: ConnectionHandle) {
+        if let Some(incoming) = self.take_incoming(handle)
+            && let Some(lane) = incoming.lane
+        {
+            self.abort_lane(lane);
+        }
+        if let Some((_, data)) = self.table.get_mut(handle) {
+            data.wait = None;
+        }
+    }
+
+    /// A connection has ended; what is queued on it may still be leaving.
+    fn on_closed(&mut self, handle: ConnectionHandle, reason: ConnectionError) {
+        let Some((_, data)) = self.table.get_mut(handle) else {
+            return;
+        };
+        if std::mem::replace(&mut data.ended, true) {
+            return;
+        }
+        data.wait = None;
+        // RFC 4976 §6.3: a client's URIs live as long as its connection.
+        let bindings = std::mem::take(&mut data.bindings);
+        let (lanes, hop) = data
+            .rare
+            .as_mut()
+            .map(|rare| (std::mem::take(&mut rare.lanes_in), rare.hop.take()))
+            .unwrap_or_default();
+        for binding in bindings {
+            self.bindings.remove(binding);
+        }
+        if let Some(hop) = hop {
+            self.hops.forget(&hop);
+        }
+        self.abort_incoming(handle);
+        for lane in lanes {
+            self.abort_lane(lane);
+        }
+        self.lose_transactions(handle);
+        self.wake_waiters(handle);
+        self.stats.closed += 1;
+        self.push_event(RelayEvent::ConnectionClosed {
+            connection: handle,
+            reason,
+        });
+    }
+}

@@ -1,0 +1,321 @@
+//! The relay as a node: what comes in from the driver, and what goes out to it.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+use msrp_core::{
+    connection::{CloseReason, Connection, ConnectionConfig},
+    digest::{Algorithm, Ha1},
+    grammar::Uri,
+    node::{Action, ConnectionHandle, PeerInfo, Ticket},
+    rng::IdSource,
+    table::ConnectionTable,
+};
+use slab::Slab;
+
+use crate::{
+    auth::lockout::Lockout,
+    bindings::Bindings,
+    config::RelayConfig,
+    connection::RelayConnection,
+    error::ConfigError,
+    event::RelayEvent,
+    failure::Contexts,
+    forward::{incoming::Incoming, lane::Lane},
+    hops::Hops,
+    lookups::{PendingLookup, RelayQuery},
+    stats::RelayStats,
+};
+
+/// An MSRP relay (RFC 4976).
+///
+/// A [`Node`](msrp_core::node::Node): drive it as described there. Whatever it forwards it forwards at once, in constant memory.
+pub struct Relay {
+    pub(crate) config: RelayConfig,
+    pub(crate) connection_config: Arc<ConnectionConfig>,
+    pub(crate) ids: IdSource,
+    pub(crate) table: ConnectionTable<RelayConnection>,
+    pub(crate) bindings: Bindings,
+    /// Requests whose octets are coming in.
+    pub(crate) incoming: Slab<Incoming>,
+    pub(crate) contexts: Contexts,
+    pub(crate) lanes: Slab<Lane>,
+    pub(crate) hops: Hops,
+    pub(crate) lookups: BTreeMap<Ticket, (ConnectionHandle, PendingLookup)>,
+    pub(crate) next_ticket: u64,
+    pub(crate) lockout: Lockout,
+    /// Stand-ins for the secrets of users that do not exist.
+    pub(crate) dummy: [Ha1; 2],
+    pub(crate) actions: VecDeque<Action<RelayQuery>>,
+    pub(crate) events: VecDeque<RelayEvent>,
+    /// Connections that have to be pulled.
+    pub(crate) runnable: VecDeque<ConnectionHandle>,
+    /// Connections whose deadline and readiness have to be looked at.
+    pub(crate) touched: Vec<ConnectionHandle>,
+    pub(crate) stats: RelayStats,
+    /// Octets that wait to be sent or to be looked at, as far as they have been counted.
+    pub(crate) buffered: usize,
+    /// Octets that are kept for slow receivers, or until a next hop is connected.
+    pub(crate) backlog: usize,
+    pub(crate) now: Instant,
+    /// When a place for a new connection may be searched for again.
+    pub(crate) evict_again: Instant,
+    pub(crate) draining: bool,
+}
+
+/// About what a chunk or request whose fate is open costs, in octets: the relay's part and the connection's.
+const OPEN_COST: usize = 512;
+
+impl Relay {
+    /// A relay. `seed` feeds everything that must not be guessed: tokens, nonces, transaction identifiers; it has to come
+    /// from a cryptographic source of randomness and to be used once.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn new(now: Instant, config: RelayConfig, seed: [u8; 32]) -> Result<Self, ConfigError> {
+        config.check()?;
+        let mut ids = IdSource::from_seed(seed);
+        let mut prefixes = Vec::with_capacity(config.listeners.len());
+        for listener in &config.listeners {
+            let uri =
+                Uri::build(listener.scheme, &config.host, listener.port, Some("x"), "tcp").map_err(|_| {
+                    ConfigError::Host {
+                        host: config.host.clone(),
+                    }
+                })?;
+            let text = uri.as_str();
+            let prefix = text.strip_suffix("x;tcp").unwrap_or(text);
+            prefixes.push(prefix.as_bytes().into());
+        }
+        let hash_seed = u64::from_le_bytes(ids.bytes());
+        let secret = ids.session_id(128);
+        let dummy = [Algorithm::Md5, Algorithm::Sha256]
+            .map(|algorithm| Ha1::compute(algorithm, "", config.digest_realm(), &secret));
+        Ok(Self {
+            connection_config: Arc::new(config.connection.clone()),
+            bindings: Bindings::new(prefixes, hash_seed),
+            lockout: Lockout::new(
+                config.lockout_failures,
+                config.lockout_time,
+                config.lockout_entries,
+            ),
+            config,
+            ids,
+            table: ConnectionTable::new(),
+            incoming: Slab::new(),
+            contexts: Contexts::default(),
+            lanes: Slab::new(),
+            hops: Hops::default(),
+            lookups: BTreeMap::new(),
+            next_ticket: 0,
+            dummy,
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+            runnable: VecDeque::new(),
+            touched: Vec::new(),
+            stats: RelayStats::default(),
+            buffered: 0,
+            backlog: 0,
+            now,
+            evict_again: now,
+            draining: false,
+        })
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> &RelayStats {
+        &self.stats
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.table.len()
+    }
+
+    /// How many Use-Path URIs are valid (some may have run out without having been cleared yet).
+    pub fn bindings(&self) -> usize {
+        self.bindings.len()
+    }
+
+    /// What is counted for [`max_memory`](RelayConfig::max_memory), in octets: what waits to be sent or to be looked at,
+    /// over all connections, and what is remembered of chunks whose fate is open. Exact once the driver has drained
+    /// [`poll_ready`](msrp_core::node::Node::poll_ready).
+    pub fn memory(&self) -> usize {
+        self.buffered + self.backlog + self.open_transactions() * OPEN_COST
+    }
+
+    /// Whether nothing new can be taken.
+    pub(crate) fn is_full(&self) -> bool {
+        self.memory() >= self.config.max_memory
+    }
+
+    /// Chunks, requests and messages whose fate is open; zero 30 s after the last octet was sent.
+    pub fn open_transactions(&self) -> usize {
+        self.contexts.len() + self.lanes.len()
+    }
+
+    /// Whether [`RelayCommand::Drain`](crate::RelayCommand::Drain) or
+    /// [`RelayCommand::Shutdown`](crate::RelayCommand::Shutdown) has come to its end.
+    pub fn is_drained(&self) -> bool {
+        self.draining && self.table.is_empty()
+    }
+
+    pub(crate) fn max_uris(&self) -> usize {
+        self.connection_config.limits().max_uris
+    }
+
+    pub(crate) fn clock(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    pub(crate) fn insert_connection(
+        &mut self,
+        peer: PeerInfo,
+        listener: u16,
+        proven: bool,
+    ) -> ConnectionHandle {
+        let framing = peer.framing;
+        let seed = self.ids.fork_seed();
+        let connection = Connection::new(self.now, self.connection_config.clone(), peer, framing, seed);
+        let handle = self
+            .table
+            .insert(connection, RelayConnection::new(self.now, listener, proven));
+        self.touch(handle);
+        handle
+    }
+
+    /// Something was given to a connection to send.
+    pub(crate) fn touch(&mut self, handle: ConnectionHandle) {
+        if let Some((_, data)) = self.table.get_mut(handle) {
+            data.output = true;
+        }
+        self.review(handle);
+    }
+
+    /// A connection's interest in reading or its deadlines may have changed.
+    pub(crate) fn review(&mut self, handle: ConnectionHandle) {
+        if let Some((_, data)) = self.table.get_mut(handle)
+            && !data.touched
+        {
+            data.touched = true;
+            self.touched.push(handle);
+        }
+    }
+
+    /// A connection has to be pulled.
+    pub(crate) fn enqueue(&mut self, handle: ConnectionHandle) {
+        if let Some((_, data)) = self.table.get_mut(handle)
+            && !data.queued
+        {
+            data.queued = true;
+            self.runnable.push_back(handle);
+        }
+    }
+
+    pub(crate) fn push_event(&mut self, event: RelayEvent) {
+        if self.config.event_queue == 0 {
+            self.stats.events_dropped += 1;
+            return;
+        }
+        if self.events.len() >= self.config.event_queue {
+            self.events.pop_front();
+            self.stats.events_dropped += 1;
+        }
+        self.events.push_back(event);
+    }
+
+    /// Pulls every connection that has to be, until nothing is left to do.
+    pub(crate) fn run(&mut self) {
+        while let Some(handle) = self.runnable.pop_front() {
+            if let Some((_, data)) = self.table.get_mut(handle) {
+                data.queued = false;
+                self.pump(handle);
+            }
+        }
+        let mut touched = std::mem::take(&mut self.touched);
+        for handle in touched.drain(..) {
+            self.look_at(handle);
+        }
+        self.touched = touched;
+        if self.draining && self.open_transactions() == 0 {
+            self.end_silent();
+        }
+    }
+
+    /// Brings the deadline, the readiness and the account of a connection up to date.
+    pub(crate) fn look_at(&mut self, handle: ConnectionHandle) {
+        let Some((connection, data)) = self.table.get_mut(handle) else {
+            return;
+        };
+        data.touched = false;
+        let reading = connection.wants_read() && data.wait.is_none();
+        let ready = std::mem::take(&mut data.output) || connection.buffered() > 0 || reading != data.reading;
+        data.reading = reading;
+        if ready {
+            self.table.mark_ready(handle);
+        }
+        self.settle_account(handle);
+    }
+
+    /// Counts what waits to be sent, sees whether the connection is over, and re-arms its deadline.
+    pub(crate) fn settle_account(&mut self, handle: ConnectionHandle) {
+        let Some((connection, data)) = self.table.get_mut(handle) else {
+            return;
+        };
+        let buffered = connection.buffered() + connection.received();
+        self.buffered = self.buffered.wrapping_add(buffered).wrapping_sub(data.counted);
+        data.counted = buffered;
+        if connection.is_drained() {
+            self.forget(handle);
+            self.actions.push_back(Action::Close { connection: handle });
+        } else {
+            self.rearm(handle);
+        }
+    }
+
+    pub(crate) fn rearm(&mut self, handle: ConnectionHandle) {
+        let Some((connection, data)) = self.table.get(handle) else {
+            return;
+        };
+        let own = if connection.is_closed() {
+            None
+        } else {
+            self.own_deadline(data)
+        };
+        self.table.rearm(handle, own);
+    }
+
+    /// Takes a connection out of the table.
+    pub(crate) fn forget(&mut self, handle: ConnectionHandle) {
+        if let Some((_, data)) = self.table.remove(handle) {
+            self.buffered = self.buffered.wrapping_sub(data.counted);
+        }
+    }
+
+    /// While draining, with nothing under way any more: closes what has nothing left to say.
+    fn end_silent(&mut self) {
+        for handle in self.table.handles() {
+            if let Some((connection, data)) = self.table.get_mut(handle)
+                && data.incoming.is_none()
+                && connection.buffered() == 0
+                && !connection.is_closed()
+            {
+                connection.close(self.now, CloseReason::Shutdown);
+                self.pump(handle);
+                self.look_at(handle);
+            }
+        }
+    }
+
+    pub(crate) fn end_all(&mut self, reason: CloseReason) {
+        for handle in self.table.handles() {
+            if let Some((connection, _)) = self.table.get_mut(handle) {
+                connection.close(self.now, reason);
+            }
+            self.enqueue(handle);
+        }
+    }
+}

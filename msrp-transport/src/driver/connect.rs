@@ -1,0 +1,159 @@
+//! Connections that the node asked for: names, and addresses in their order.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, Either, poll_fn, select},
+    stream::FuturesUnordered,
+};
+use msrp_core::node::{ConnectFailure, ConnectToken, PeerInfo, Target};
+
+use crate::{
+    config::DriverConfig,
+    failure::failure_of,
+    io::BoxedIo,
+    layer::{Layer, Outgoing},
+    resolve::{AsyncResolve, OnThread, SystemResolver, literal},
+    runtime::Runtime,
+};
+
+/// What became of a connect: the stream, with the layer that is to stand above it.
+pub(super) type Connected = (ConnectToken, Result<(BoxedIo, PeerInfo, Layer), ConnectFailure>);
+
+/// Connects under way, and what is needed for them.
+pub(super) struct Connector {
+    pub(super) outgoing: Outgoing,
+    pub(super) resolver: Option<Arc<dyn AsyncResolve>>,
+    under_way: FuturesUnordered<BoxFuture<'static, Connected>>,
+    waker: Waker,
+    /// One of them may have come to its end.
+    called: bool,
+}
+
+impl Connector {
+    pub(super) fn new(waker: Waker) -> Self {
+        Self {
+            outgoing: Outgoing::default(),
+            resolver: None,
+            under_way: FuturesUnordered::new(),
+            waker,
+            called: false,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// The waker has been called.
+    pub(super) fn called(&mut self) {
+        self.called = true;
+    }
+
+    /// Begins a connect; its end is told by [`next`](Self::next).
+    pub(super) fn begin(
+        &mut self,
+        runtime: Arc<dyn Runtime>,
+        config: &DriverConfig,
+        token: ConnectToken,
+        target: Target,
+    ) {
+        let prepared = if self.under_way.len() >= config.max_pending_connects {
+            Err(ConnectFailure::Limit)
+        } else {
+            self.outgoing.layer(&target)
+        };
+        // A host that is written as an address needs no lookup (RFC 4975 §6.2).
+        let known = literal(&target.host, target.port);
+        let resolver = match known {
+            Some(_) => None,
+            None => self.resolver(config.max_pending_connects),
+        };
+        let timeout = config.connect_timeout;
+        self.under_way.push(
+            async move {
+                let connecting = async {
+                    let layer = prepared?;
+                    let addresses = match known {
+                        Some(address) => vec![address],
+                        None => look_up(resolver, &target).await?,
+                    };
+                    let (io, peer) = first_of(&*runtime, addresses, timeout).await?;
+                    Ok((io, peer, layer))
+                };
+                (token, connecting.await)
+            }
+            .boxed(),
+        );
+        self.called = true;
+    }
+
+    /// A connect that has come to its end.
+    pub(super) fn next(&mut self) -> Option<Connected> {
+        if !self.called {
+            return None;
+        }
+        match self
+            .under_way
+            .poll_next_unpin(&mut Context::from_waker(&self.waker))
+        {
+            Poll::Ready(Some(connected)) => Some(connected),
+            Poll::Ready(None) | Poll::Pending => {
+                self.called = false;
+                None
+            }
+        }
+    }
+
+    /// The resolver; the system's, on a thread that begins with the first connect, unless another was given.
+    fn resolver(&mut self, bound: usize) -> Option<Arc<dyn AsyncResolve>> {
+        if self.resolver.is_none() {
+            match OnThread::new(SystemResolver, bound) {
+                Ok(resolver) => self.resolver = Some(Arc::new(resolver)),
+                Err(error) => tracing::warn!(%error, "no thread to look names up"),
+            }
+        }
+        self.resolver.clone()
+    }
+}
+
+/// The addresses of a host name.
+async fn look_up(
+    resolver: Option<Arc<dyn AsyncResolve>>,
+    target: &Target,
+) -> Result<Vec<SocketAddr>, ConnectFailure> {
+    let resolver = resolver.ok_or(ConnectFailure::Unresolved)?;
+    match resolver.resolve(&target.host, target.port).await {
+        Ok(addresses) => Ok(addresses),
+        Err(error) => {
+            tracing::debug!(kind = %error.kind(), "host name not found");
+            Err(ConnectFailure::Unresolved)
+        }
+    }
+}
+
+/// Tries the addresses in their order (RFC 4975 §6.2), each for its time.
+async fn first_of(
+    runtime: &dyn Runtime,
+    addresses: Vec<SocketAddr>,
+    timeout: Duration,
+) -> Result<(BoxedIo, PeerInfo), ConnectFailure> {
+    let mut failure = ConnectFailure::Unresolved;
+    for address in addresses {
+        let mut timer = runtime.sleep_until(runtime.now() + timeout);
+        let timed_out = poll_fn(move |context| timer.as_mut().poll(context));
+        failure = match select(runtime.connect(address), timed_out).await {
+            Either::Left((Ok(connected), _)) => return Ok(connected),
+            Either::Left((Err(error), _)) => failure_of(&error),
+            Either::Right(((), _)) => ConnectFailure::TimedOut,
+        };
+        tracing::debug!(%failure, "an address failed");
+    }
+    Err(failure)
+}

@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+pub mod block;
+mod config;
+pub mod driver;
+mod failure;
+mod handles;
+pub mod io;
+pub mod layer;
+pub mod listen;
+#[cfg(feature = "mio")]
+pub mod mio_driver;
+pub mod resolve;
+pub mod runtime;
+#[cfg(feature = "tls")]
+pub mod tls_config;
+
+pub use config::DriverConfig;

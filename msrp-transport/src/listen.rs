@@ -1,0 +1,139 @@
+//! Where to listen, and as what.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    str::FromStr,
+};
+
+use msrp_core::grammar::Scheme;
+
+/// An address to listen on: `msrp://IP:PORT` for TCP, `msrps://IP:PORT` for TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenAddress {
+    /// `msrps` listens for TLS.
+    pub scheme: Scheme,
+    /// IP address and port; port 0 takes any free one.
+    pub address: SocketAddr,
+}
+
+/// Why a text is no [`ListenAddress`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenAddressError {
+    /// Neither `msrp://` nor `msrps://`.
+    #[error("a listener begins with msrp:// or msrps://")]
+    Scheme,
+    /// No IP address with a port.
+    #[error("a listener names an IP address and a port, such as msrp://127.0.0.1:2855")]
+    Address,
+}
+
+impl FromStr for ListenAddress {
+    type Err = ListenAddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (scheme, rest) = text.split_once("://").ok_or(ListenAddressError::Scheme)?;
+        let scheme = match &scheme.to_ascii_lowercase()[..] {
+            "msrp" => Scheme::Msrp,
+            "msrps" => Scheme::Msrps,
+            _ => return Err(ListenAddressError::Scheme),
+        };
+        let address = rest
+            .trim_end_matches('/')
+            .parse()
+            .map_err(|_| ListenAddressError::Address)?;
+        Ok(Self { scheme, address })
+    }
+}
+
+impl std::fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = match self.scheme {
+            Scheme::Msrps => "msrps",
+            _ => "msrp",
+        };
+        write!(f, "{scheme}://{}", self.address)
+    }
+}
+
+/// How a listening socket is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListenOptions {
+    backlog: i32,
+    reuse_port: bool,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self {
+            backlog: 1_024,
+            reuse_port: false,
+        }
+    }
+}
+
+impl ListenOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Connections that the operating system may hold until they are accepted. Default 1,024.
+    pub fn backlog(mut self, connections: i32) -> Self {
+        self.backlog = connections.max(1);
+        self
+    }
+
+    /// Lets several sockets listen on the same port, so that the operating system spreads connections over several
+    /// drivers, each with a node and a thread of its own. Default off. Where the system cannot, listening fails.
+    pub fn reuse_port(mut self, on: bool) -> Self {
+        self.reuse_port = on;
+        self
+    }
+}
+
+/// A non-blocking listening socket, on a port that a process which has just ended may have used.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn bind(address: SocketAddr, options: ListenOptions) -> io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if options.reuse_port {
+        #[cfg(unix)]
+        socket.set_reuse_port(true)?;
+        #[cfg(not(unix))]
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(options.backlog)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_written() {
+        for text in ["msrp://127.0.0.1:2855", "msrps://[::1]:0", "msrp://0.0.0.0:1"] {
+            assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
+        }
+        for (text, error) in [
+            ("127.0.0.1:2855", ListenAddressError::Scheme),
+            ("http://127.0.0.1:2855", ListenAddressError::Scheme),
+            ("msrp://127.0.0.1", ListenAddressError::Address),
+            ("msrp://localhost:2855", ListenAddressError::Address),
+            ("msrps://::1:70000", ListenAddressError::Address),
+        ] {
+            assert_eq!(text.parse::<ListenAddress>(), Err(error), "{text}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Connections that the node asked for: names, addresses in order, handshakes.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    sync::mpsc::{SyncSender, sync_channel},
+    time::Instant,
+};
+
+use mio::net::TcpStream;
+use msrp_core::node::{ConnectFailure, ConnectToken, Node, Target};
+
+use super::{
+    Handle,
+    handle::Message,
+    server::Server,
+    socket::{Connecting, Phase, Socket, Who},
+};
+use crate::{
+    failure::failure_of,
+    layer::Outgoing,
+    resolve::{Resolve, literal},
+};
+
+/// A name that a thread of its own looks up.
+struct Question {
+    id: u64,
+    host: String,
+    port: Option<u16>,
+}
+
+/// What is needed to connect.
+pub(super) struct Connector {
+    pub(super) outgoing: Outgoing,
+    questions: Option<SyncSender<Question>>,
+    waiting: HashMap<u64, (ConnectToken, Target)>,
+    next: u64,
+}
+
+impl Connector {
+    pub(super) fn new() -> Self {
+        Self {
+            outgoing: Outgoing::default(),
+            questions: None,
+            waiting: HashMap::new(),
+            next: 0,
+        }
+    }
+
+    /// Starts the thread that looks names up.
+    pub(super) fn start<N>(
+        &mut self,
+        mut resolver: impl Resolve,
+        handle: Handle<N>,
+        bound: usize,
+    ) -> io::Result<()>
+    where
+        N: Node,
+        N::Command: Send + 'static,
+        N::Answer: Send + 'static,
+        N: 'static,
+    {
+        let (questions, asked) = sync_channel::<Question>(bound);
+        std::thread::Builder::new()
+            .name("msrp-resolver".to_owned())
+            .spawn(move || {
+                for question in asked {
+                    let addresses = resolver.resolve(&question.host, question.port);
+                    if handle.say(Message::Resolved(question.id, addresses)).is_err() {
+                        return;
+                    }
+                }
+            })?;
+        self.questions = Some(questions);
+        Ok(())
+    }
+
+    pub(super) fn pending(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+impl<N: Node> Server<N> {
+    /// The node wants a connection.
+    pub(super) fn connect(&mut self, now: Instant, token: ConnectToken, target: Target) {
+        if self.connecting + self.connector.pending() >= self.config.max_pending_connects
+            || self.sockets.len() >= self.config.max_connections
+        {
+            return self.connect_failed(now, token, ConnectFailure::Limit);
+        }
+        if let Some(address) = literal(&target.host, target.port) {
+            return self.try_addresses(now, token, target, vec![address]);
+        }
+        self.connector.next += 1;
+        let id = self.connector.next;
+        let question = Question {
+            id,
+            host: target.host.clone(),
+            port: target.port,
+        };
+        let asked = self
+            .connector
+            .questions
+            .as_ref()
+            .is_some_and(|asked| asked.try_send(question).is_ok());
+        if asked {
+            self.connector.waiting.insert(id, (token, target));
+        } else {
+            self.connect_failed(now, token, ConnectFailure::Limit);
+        }
+    }
+
+    /// A name has been looked up.
+    pub(super) fn resolved(&mut self, now: Instant, id: u64, addresses: io::Result<Vec<SocketAddr>>) {
+        let Some((token, target)) = self.connector.waiting.remove(&id) else {
+            return;
+        };
+        match addresses {
+            Ok(addresses) if !addresses.is_empty() => self.try_addresses(now, token, target, addresses),
+            Ok(_) | Err(_) => self.connect_failed(now, token, ConnectFailure::Unresolved),
+        }
+    }
+
+    /// Tries the addresses in their order (RFC 4975 §6.2), each for its time.
+    fn try_addresses(
+        &mut self,
+        now: Instant,
+        token: ConnectToken,
+        target: Target,
+        addresses: Vec<SocketAddr>,
+    ) {
+        let connecting = Connecting {
+            token,
+            target,
+            rest: addresses.into_iter(),
+            deadline: now,
+        };
+        self.try_next(now, Box::new(connecting), ConnectFailure::Unresolved);
+    }
+
+    /// Tries the next address; `failure` is what became of the one before.
+    pub(super) fn try_next(
+        &mut self,
+        now: Instant,
+        mut connecting: Box<Connecting>,
+        mut failure: ConnectFailure,
+    ) {
+        let layer = match self.connector.outgoing.layer(&connecting.target) {
+            Ok(layer) => layer,
+            Err(failure) => return self.connect_failed(now, connecting.token, failure),
+        };
+        let token = connecting.token;
+        for address in connecting.rest.by_ref() {
+            match TcpStream::connect(address) {
+                Ok(stream) => {
+                    connecting.deadline = now + self.config.connect_timeout;
+                    let mut socket = Socket::new(stream, layer, Phase::Connecting(connecting));
+                    socket.readable = false;
+                    socket.writable = false;
+                    self.connecting += 1;
+                    if self.register(socket).is_err() {
+                        self.connecting -= 1;
+                        self.connect_failed(now, token, ConnectFailure::Limit);
+                    }
+                    return;
+                }
+                Err(error) => failure = failure_of(&error),
+            }
+        }
+        self.connect_failed(now, token, failure);
+    }
+
+    pub(super) fn connect_failed(&mut self, now: Instant, token: ConnectToken, failure: ConnectFailure) {
+        tracing::debug!(%failure, "connect failed");
+        let unwanted = self.node.handle_connected(now, token, Err(failure));
+        debug_assert!(unwanted.is_none(), "there is no connection to have a handle");
+    }
+
+    /// A connecting socket has become writable, or has failed.
+    pub(super) fn connect_progress(&mut self, now: Instant, key: usize) {
+        let Some(socket) = self.sockets.get_mut(key) else {
+            return;
+        };
+        let outcome = match socket.stream.take_error() {
+            Ok(Some(error)) | Err(error) => Err(error),
+            Ok(None) => match socket.stream.peer_addr() {
+                Ok(_) => Ok(()),
+                // Neither failed nor connected: the readiness was about something else.
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => return,
+                Err(error) => Err(error),
+            },
+        };
+        match outcome {
+            Ok(()) => {
+                let deadline = now + self.config.handshake_timeout;
+                let phase = std::mem::replace(&mut socket.phase, Phase::Closing { deadline });
+                let Phase::Connecting(connecting) = phase else {
+                    return;
+                };
+                self.connecting -= 1;
+                socket.phase = Phase::Handshake {
+                    deadline,
+                    who: Who::Node(connecting.token),
+                };
+                socket.readable = true;
+                socket.writable = true;
+                self.handshake_progress(now, key);
+            }
+            Err(error) => self.connect_retry(now, key, failure_of(&error)),
+        }
+    }
+
+    /// This address has failed; there may be others.
+    pub(super) fn connect_retry(&mut self, now: Instant, key: usize, failure: ConnectFailure) {
+        if let Some(Socket {
+            phase: Phase::Connecting(connecting),
+            ..
+        }) = self.remove(key)
+        {
+            self.connecting -= 1;
+            self.try_next(now, connecting, failure);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What can go wrong on our own side.
+
+use msrp_core::{
+    codec::EncodeError,
+    grammar::{GrammarError, MessageId},
+};
+
+/// A command that was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// The session is not, or no longer, known.
+    #[error("unknown or ended session")]
+    UnknownSession,
+    /// The message is not, or no longer, known.
+    #[error("unknown or finished message")]
+    UnknownMessage,
+    /// The registration is not, or no longer, known.
+    #[error("unknown registration")]
+    UnknownRegistration,
+    /// The registration has no Use-Path yet.
+    #[error("the relay has not answered yet")]
+    NotRegistered,
+    /// A relay's URI serves one session only (RFC 4976 §3.1).
+    #[error("the relay path is used by another session")]
+    RelayPathInUse,
+    /// The local URI was not allocated here, or another session has it.
+    #[error("local URI is not free")]
+    LocalUri,
+    /// As many sessions exist as may.
+    #[error("more than {limit} sessions")]
+    TooManySessions {
+        /// The bound.
+        limit: usize,
+    },
+    /// As many messages of the session wait or are under way as may.
+    #[error("more than {limit} messages under way in the session")]
+    TooManyMessages {
+        /// The bound.
+        limit: usize,
+    },
+    /// A message with this identifier is under way.
+    #[error("Message-ID {0} is in use")]
+    MessageIdInUse(MessageId),
+    /// The peer's accept-types do not cover the media type, or the peer has answered it with 415 (RFC 4975 §8.6, §10.6).
+    #[error("the peer does not accept {0}")]
+    NotAccepted(String),
+    /// The peer's max-size is smaller (RFC 4975 §8.6).
+    #[error("the peer takes at most {limit} octets, the message has {size}")]
+    TooLarge {
+        /// The message's size.
+        size: u64,
+        /// The peer's bound.
+        limit: u64,
+    },
+    /// AUTH goes over TLS only (RFC 4976 §9.2), unless the configuration says otherwise.
+    #[error("a relay's URI has to be msrps")]
+    PlainRelay,
+    /// Something that should be a URI, a path or a media type is none.
+    #[error(transparent)]
+    Grammar(#[from] GrammarError),
+    /// A header that cannot be sent.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}

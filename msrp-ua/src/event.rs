@@ -1,0 +1,190 @@
+//! What a user agent tells its application.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use msrp_core::{
+    connection::ConnectionError,
+    grammar::{MessageId, Path, StatusCode},
+    node::ConnectFailure,
+};
+
+use crate::names::{IncomingKey, OutgoingKey, RegistrationId, SessionId};
+
+/// What a user agent tells its application.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum UserAgentEvent {
+    /// The session is bound to a connection: messages flow in both directions (RFC 4975 §5.4).
+    SessionReady {
+        /// The session.
+        session: SessionId,
+    },
+    /// The session is over on the MSRP side; signalling has to end it, or to set up a new one with new URIs
+    /// (RFC 4975 §5.4).
+    SessionLost {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        reason: SessionLoss,
+    },
+    /// A message has begun to come in. In sessions with [`Receive::Ask`](crate::Receive::Ask) nothing more of it is read
+    /// until it is [accepted](crate::UserAgent::accept) or [rejected](crate::UserAgent::reject).
+    IncomingMessage {
+        /// The session.
+        session: SessionId,
+        /// Names the message.
+        message: IncomingKey,
+        /// Its identifier on the wire.
+        message_id: MessageId,
+        /// Its media type as it came.
+        content_type: String,
+        /// Its size where the sender told it.
+        total: Option<u64>,
+        /// Its Content-Disposition where the sender told one.
+        disposition: Option<String>,
+        /// A message with this identifier has been received before (RFC 4975 §5.4): do not show it without a warning.
+        duplicate: bool,
+    },
+    /// Octets of a message that is received bit by bit. Each octet comes once; of octets that are sent twice the first
+    /// count.
+    MessageData {
+        /// The message.
+        message: IncomingKey,
+        /// Position of the first octet, counted from 1.
+        offset: u64,
+        /// The octets.
+        data: Bytes,
+    },
+    /// A message is complete.
+    Message {
+        /// The session.
+        session: SessionId,
+        /// The message.
+        message: IncomingKey,
+        /// Its identifier on the wire.
+        message_id: MessageId,
+        /// Its media type as it came.
+        content_type: String,
+        /// The whole of it; none where it was received bit by bit or into a sink.
+        body: Option<Bytes>,
+        /// How many octets it has.
+        size: u64,
+        /// As in [`IncomingMessage`](Self::IncomingMessage).
+        duplicate: bool,
+    },
+    /// A message will not be completed.
+    MessageAborted {
+        /// The message.
+        message: IncomingKey,
+        /// Why.
+        reason: AbortReason,
+    },
+    /// Octets of a message of ours have left. It comes at most once for each chunk.
+    Progress {
+        /// The message.
+        message: OutgoingKey,
+        /// Octets handed to the transport so far.
+        sent: u64,
+        /// All of them, where known.
+        total: Option<u64>,
+    },
+    /// The next hop has taken all of a message of ours. With a relay this does not mean that the peer has it.
+    Accepted {
+        /// The message.
+        message: OutgoingKey,
+    },
+    /// The peer reports octets as received (only where a success report was asked for).
+    Delivered {
+        /// The message.
+        message: OutgoingKey,
+        /// First and last octet of the report.
+        range: (u64, u64),
+        /// Whether all octets have been reported by now.
+        complete: bool,
+    },
+    /// The message, or a part of it, has not been delivered.
+    Failed {
+        /// The message.
+        message: OutgoingKey,
+        /// First and last octet that the failure is about, where known.
+        range: Option<(u64, u64)>,
+        /// Why; a timeout is 408 (RFC 4975 §10.4).
+        code: StatusCode,
+    },
+    /// The session ended before the peer reported on the message.
+    DeliveryUnknown {
+        /// The message.
+        message: OutgoingKey,
+    },
+    /// A relay has given us a path.
+    Registered {
+        /// The registration.
+        registration: RegistrationId,
+        /// What goes to the front of our To-Path; [`relay_client::sdp_path`](crate::relay_client::sdp_path) makes the path for SDP from it.
+        use_path: Path,
+        /// How long the relay stands by it.
+        expires: Duration,
+        /// It replaces the path of a running registration: signalling has to renegotiate before the old one expires.
+        renewed: bool,
+    },
+    /// A relay has not given us a path, or has gone.
+    RegistrationLost {
+        /// The registration.
+        registration: RegistrationId,
+        /// Why.
+        reason: RegistrationLoss,
+    },
+}
+
+/// Why a session is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionLoss {
+    /// The connection could not be made.
+    Connect(ConnectFailure),
+    /// The connection has ended.
+    Connection(ConnectionError),
+    /// Nobody bound the session in time.
+    NotBound,
+    /// The peer, or a relay, does not know the session (481), or a range was not received (408).
+    Refused(StatusCode),
+    /// The relay that the session goes through has gone.
+    Relay,
+}
+
+/// Why an incoming message is not completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AbortReason {
+    /// The sender gave it up (`#`).
+    Sender,
+    /// We refused it with this code.
+    Rejected(StatusCode),
+    /// Nothing came for too long.
+    TimedOut,
+    /// Its session ended.
+    SessionEnded,
+    /// Its sink could not take it.
+    Sink,
+}
+
+/// Why a registration failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegistrationLoss {
+    /// The relay could not be reached.
+    Connect(ConnectFailure),
+    /// The connection to the relay ended.
+    Connection(ConnectionError),
+    /// The relay refuses the credentials.
+    Credentials,
+    /// The relay refuses for another reason.
+    Refused(StatusCode),
+    /// The relay did not answer in 30 s.
+    TimedOut,
+    /// The relay could not prove that it knows the password (`rspauth`).
+    NotProven,
+    /// The answer makes no sense: no challenge where one is due, no usable Use-Path, an unknown algorithm.
+    Unusable,
+}

@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod connect;
+mod error;
+mod event;
+pub mod intervals;
+pub mod message;
+mod names;
+pub mod relay_client;
+mod report;
+mod session;
+mod timers;
+mod user_agent;
+
+pub use self::{
+    config::UserAgentConfig,
+    error::CommandError,
+    event::{AbortReason, RegistrationLoss, SessionLoss, UserAgentEvent},
+    message::{
+        OutgoingMessage,
+        incoming::{Accept, SinkBox},
+    },
+    names::{IncomingKey, OutgoingKey, RegistrationId, SessionId},
+    relay_client::RelayAccount,
+    session::{Receive, Role, SessionParams},
+    user_agent::{UserAgent, UserAgentCommand},
+};

@@ -1,0 +1,119 @@
+//! Sessions: what signalling agreed on, and which connection they are bound to (RFC 4975 §5.4).
+
+mod bind;
+mod params;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Instant,
+};
+
+use hashbrown::HashMap;
+use msrp_core::{grammar::MessageId, node::ConnectionHandle};
+
+pub use self::params::{Receive, Role, SessionParams};
+use crate::names::{IncomingKey, OutgoingKey, SessionId};
+
+/// How far a session has got.
+///
+/// ```text
+///   active:   Connecting ──connected──▶ Bound ──connection lost, 481──▶ (gone)
+///   passive:  AwaitingBind ──first request──▶ Bound
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SessionState {
+    /// We connect, or wait for a connection that is being made.
+    Connecting,
+    /// The peer has to send the first request, by then.
+    AwaitingBind(Instant),
+    /// Bound to this connection.
+    Bound(ConnectionHandle),
+}
+
+/// One session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) params: SessionParams,
+    pub(crate) state: SessionState,
+    /// Something has been sent in it, so that the peer could bind it.
+    pub(crate) begun: bool,
+    /// Messages that wait for the session to be bound, or for a lane.
+    pub(crate) waiting: VecDeque<OutgoingKey>,
+    /// Our messages by their identifier, until nothing about them is awaited.
+    pub(crate) outgoing: HashMap<MessageId, OutgoingKey, foldhash::fast::RandomState>,
+    /// Unfinished incoming messages by their identifier.
+    pub(crate) incoming: BTreeMap<MessageId, IncomingKey>,
+    /// Identifiers of messages that were received, the newest last.
+    pub(crate) seen: VecDeque<MessageId>,
+    /// Media types that the peer has answered with 415 (RFC 4975 §10.6).
+    pub(crate) refused_types: Vec<String>,
+    pub(crate) keep_alive_at: Option<Instant>,
+}
+
+impl Session {
+    pub(crate) fn connection(&self) -> Option<ConnectionHandle> {
+        match self.state {
+            SessionState::Bound(connection) => Some(connection),
+            SessionState::Connecting | SessionState::AwaitingBind(_) => None,
+        }
+    }
+}
+
+/// All sessions, by name and by the session-id of the local URI.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    by_id: BTreeMap<SessionId, Session>,
+    by_session_id: HashMap<Box<str>, SessionId, foldhash::fast::RandomState>,
+    next: u64,
+}
+
+impl Sessions {
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(crate) fn get(&self, id: SessionId) -> Option<&Session> {
+        self.by_id.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// Enters a session; none if its session-id is taken.
+    pub(crate) fn insert(&mut self, session: Session) -> Option<SessionId> {
+        let session_id = session.params.local.session_id()?;
+        if self.by_session_id.contains_key(session_id) {
+            return None;
+        }
+        self.next += 1;
+        let id = SessionId(self.next);
+        self.by_session_id.insert(session_id.into(), id);
+        self.by_id.insert(id, session);
+        Some(id)
+    }
+
+    pub(crate) fn remove(&mut self, id: SessionId) -> Option<Session> {
+        let session = self.by_id.remove(&id)?;
+        if let Some(session_id) = session.params.local.session_id() {
+            self.by_session_id.remove(session_id);
+        }
+        Some(session)
+    }
+
+    pub(crate) fn find(&self, session_id: &str) -> Option<SessionId> {
+        self.by_session_id.get(session_id).copied()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionId, &Session)> {
+        self.by_id.iter().map(|(&id, session)| (id, session))
+    }
+
+    /// The sessions bound to a connection, in the order of their age.
+    pub(crate) fn bound_to(&self, connection: ConnectionHandle) -> Vec<SessionId> {
+        self.iter()
+            .filter(|(_, session)| session.state == SessionState::Bound(connection))
+            .map(|(id, _)| id)
+            .collect()
+    }
+}
