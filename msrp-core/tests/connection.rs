@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use msrp_core::{
-    connection::{ConnectionConfig, Event, Outcome, Responded, WriteError},
+    connection::{Event, Outcome, Responded, WriteError},
     grammar::{ByteRange, ContinuationFlag, FailureReport, StatusCode},
 };
 use naive::frames;

@@ -295,9 +295,8 @@ impl UserAgent {
 
     /// A relay has answered an AUTH, or has not.
     pub(crate) fn on_auth_outcome(&mut self, id: RegistrationId, outcome: Outcome) {
-        let (code, head) = match outcome {
-            Outcome::Response { code, head } => (code, head),
-            _ => return self.lose_registration(id, RegistrationLoss::TimedOut),
+        let Outcome::Response { code, head } = outcome else {
+            return self.lose_registration(id, RegistrationLoss::TimedOut);
         };
         let Some(registration) = self.registrations.0.get_mut(&id) else {
             return;
