@@ -8,9 +8,13 @@
 //!   wait ─▶ read all that are readable ─▶ timeouts ─▶ write all that have output ─▶ actions, events ─▶ wait
 //! ```
 
+mod accept;
 mod connect;
+mod exchange;
 mod handle;
+mod handshake;
 mod host;
+mod lifetime;
 mod server;
 mod socket;
 

@@ -11,21 +11,22 @@ use std::{
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpListener};
 use msrp_core::{
     grammar::Scheme,
-    node::{Action, ConnectFailure, ConnectionHandle, ListenerId, Node},
+    node::{Action, ListenerId, Node},
 };
 use slab::Slab;
 
 use super::{
     Host, ServerError,
+    accept::Listener,
     connect::Connector,
     handle::{Handle, Message},
-    socket::{Phase, Socket, Who},
+    socket::Socket,
 };
 use crate::{
     block::Blocks,
     config::DriverConfig,
     handles::Handles,
-    layer::{Incoming, Layer, ReadOutcome, WriteOutcome},
+    layer::Incoming,
     listen::{ListenAddress, bind},
     resolve::{Resolve, SystemResolver},
 };
@@ -33,18 +34,6 @@ use crate::{
 const WAKER: Token = Token(usize::MAX);
 /// Tokens of listeners count down from here.
 const LISTENERS: usize = usize::MAX - 1;
-/// Connections accepted in one go, so that a flood of them does not keep the others waiting.
-const ACCEPT_BUDGET: usize = 64;
-/// How long accepting rests after the process has run out of file descriptors.
-const ACCEPT_REST: Duration = Duration::from_millis(100);
-
-struct Listener {
-    socket: TcpListener,
-    incoming: Incoming,
-    id: ListenerId,
-    /// There may be more to accept.
-    ready: bool,
-}
 
 /// Drives one node over TCP and TLS sockets on the thread that calls [`run`](Self::run).
 pub struct Server<N: Node> {
@@ -54,17 +43,17 @@ pub struct Server<N: Node> {
     pub(super) connector: Connector,
     /// Sockets that are connecting.
     pub(super) connecting: usize,
-    poll: Poll,
-    listeners: Vec<Listener>,
+    pub(super) poll: Poll,
+    pub(super) listeners: Vec<Listener>,
     handle: Handle<N>,
     messages: Receiver<Message<N>>,
-    handles: Handles,
-    to_read: VecDeque<usize>,
-    blocks: Blocks,
+    pub(super) handles: Handles,
+    pub(super) to_read: VecDeque<usize>,
+    pub(super) blocks: Blocks,
     /// Sockets with a deadline of the driver's: connecting, shaking hands, closing.
-    timed: usize,
-    next_check: Option<Instant>,
-    accept_after: Option<Instant>,
+    pub(super) timed: usize,
+    pub(super) next_check: Option<Instant>,
+    pub(super) accept_after: Option<Instant>,
     shutdown: Option<Instant>,
 }
 
@@ -321,386 +310,6 @@ impl<N: Node> Server<N> {
         .flatten()
         .min()
         .map(|at| at.saturating_duration_since(now))
-    }
-
-    /// Notes what an event says of a socket.
-    fn note(&mut self, now: Instant, key: usize, event: &mio::event::Event) {
-        let Some(socket) = self.sockets.get_mut(key) else {
-            return;
-        };
-        if matches!(socket.phase, Phase::Connecting(_)) {
-            if event.is_writable() || event.is_error() || event.is_write_closed() {
-                self.connect_progress(now, key);
-            }
-            return;
-        }
-        let read_closed = event.is_read_closed() || event.is_error();
-        socket.read_closed |= read_closed;
-        if event.is_readable() || read_closed {
-            socket.readable = true;
-        }
-        if event.is_writable() && !socket.writable {
-            socket.writable = true;
-            self.writable_again(now, key);
-        }
-        self.queue_read(key);
-    }
-
-    /// A socket that had refused octets takes some again.
-    fn writable_again(&mut self, now: Instant, key: usize) {
-        let Some(socket) = self.sockets.get_mut(key) else {
-            return;
-        };
-        match socket.phase {
-            Phase::Open(handle) => self.write(now, handle),
-            Phase::Handshake { .. } => self.handshake_progress(now, key),
-            Phase::Closing { .. } => self.finish_close(key),
-            Phase::Connecting(_) => {}
-        }
-    }
-
-    fn queue_read(&mut self, key: usize) {
-        if let Some(socket) = self.sockets.get_mut(key)
-            && socket.readable
-            && !socket.queued
-        {
-            let wanted = match socket.phase {
-                Phase::Open(handle) => self.node.wants_read(handle),
-                Phase::Handshake { .. } => true,
-                Phase::Connecting(_) | Phase::Closing { .. } => false,
-            };
-            if wanted {
-                socket.queued = true;
-                self.to_read.push_back(key);
-            }
-        }
-    }
-
-    /// Reads a socket until it is dry, the node wants no more, or it is the others' turn.
-    fn read(&mut self, now: Instant, key: usize) {
-        let Some(socket) = self.sockets.get_mut(key) else {
-            return;
-        };
-        socket.queued = false;
-        let handle = match socket.phase {
-            Phase::Open(handle) => handle,
-            Phase::Handshake { .. } => return self.handshake_progress(now, key),
-            Phase::Connecting(_) | Phase::Closing { .. } => return,
-        };
-        let mut budget = self.config.read_budget;
-        while socket.readable && self.node.wants_read(handle) {
-            if budget == 0 {
-                socket.queued = true;
-                self.to_read.push_back(key);
-                return;
-            }
-            match socket.layer.read(&mut socket.stream, &mut self.blocks) {
-                Ok(ReadOutcome::Octets { octets, more }) => {
-                    budget = budget.saturating_sub(octets.len().max(512));
-                    // After the peer has closed, only the end itself says that all has been read.
-                    socket.readable = more || socket.read_closed;
-                    if !octets.is_empty() {
-                        self.node.handle_read(now, handle, octets);
-                    }
-                }
-                Ok(ReadOutcome::WouldBlock) => socket.readable = false,
-                Ok(ReadOutcome::Eof) => {
-                    socket.readable = false;
-                    self.node.handle_eof(now, handle);
-                }
-                Err(error) => {
-                    tracing::debug!(kind = %error.kind(), "read failed");
-                    return self.reset(now, key, handle);
-                }
-            }
-        }
-        // A layer may owe its peer something in return (a TLS key update, an alert).
-        if socket.layer.wants_write()
-            && let Err(error) = socket.flush()
-        {
-            tracing::debug!(kind = %error.kind(), "write failed");
-            self.reset(now, key, handle);
-        }
-    }
-
-    /// Writes what the node has for a connection, and sees whether it wants to read again.
-    fn write(&mut self, now: Instant, handle: ConnectionHandle) {
-        let Some(key) = self.handles.key(handle) else {
-            return;
-        };
-        let Some(socket) = self.sockets.get_mut(key) else {
-            return;
-        };
-        let mut failed = socket.layer.wants_write() && socket.flush().is_err();
-        while socket.writable && !failed {
-            let Some(mut transmit) = self.node.poll_transmit(now, handle, self.config.transmit_budget) else {
-                break;
-            };
-            match socket.layer.write(&mut socket.stream, &mut transmit) {
-                Ok(WriteOutcome::Done) => {}
-                Ok(WriteOutcome::WouldBlock) => socket.writable = false,
-                Err(_) => failed = true,
-            }
-        }
-        if failed {
-            return self.reset(now, key, handle);
-        }
-        self.queue_read(key);
-    }
-
-    fn reset(&mut self, now: Instant, key: usize, handle: ConnectionHandle) {
-        self.remove(key);
-        self.handles.remove(handle);
-        self.node.handle_reset(now, handle);
-    }
-
-    /// The layer's handshake goes on; when it is over the node hears of the connection.
-    pub(super) fn handshake_progress(&mut self, now: Instant, key: usize) {
-        let Some(socket) = self.sockets.get_mut(key) else {
-            return;
-        };
-        let Phase::Handshake { who, .. } = socket.phase else {
-            return;
-        };
-        let mut early = Vec::new();
-        let mut failure = None;
-        while socket.layer.is_handshaking() {
-            if let Err(error) = socket.flush() {
-                failure = Some(error.to_string());
-                break;
-            }
-            if !socket.layer.is_handshaking() || !socket.readable {
-                break;
-            }
-            match socket.layer.read(&mut socket.stream, &mut self.blocks) {
-                Ok(ReadOutcome::Octets { octets, .. }) => {
-                    if !octets.is_empty() {
-                        early.push(octets);
-                    }
-                }
-                Ok(ReadOutcome::WouldBlock) => socket.readable = false,
-                Ok(ReadOutcome::Eof) => {
-                    failure = Some("the peer closed during the handshake".to_owned());
-                    break;
-                }
-                Err(error) => {
-                    failure = Some(error.to_string());
-                    break;
-                }
-            }
-        }
-        // The last message of a handshake, or the alert that says what went wrong, is still to be sent.
-        let flushed = socket.flush();
-        if let Some(failure) = failure.or_else(|| flushed.err().map(|error| error.to_string())) {
-            tracing::debug!(%failure, "handshake failed");
-            self.remove(key);
-            if let Who::Node(token) = who {
-                self.connect_failed(now, token, ConnectFailure::Tls(failure));
-            }
-            return;
-        }
-        if !socket.layer.is_handshaking() {
-            self.opened(now, key, who);
-            if let Some(handle) = self.handle_of(key) {
-                for octets in early {
-                    self.node.handle_read(now, handle, octets);
-                }
-            }
-        }
-    }
-
-    /// The node hears of a connection.
-    fn opened(&mut self, now: Instant, key: usize, who: Who) {
-        let Some(socket) = self.sockets.get_mut(key) else {
-            return;
-        };
-        let peer = socket.peer_info(who);
-        let handle = match who {
-            Who::Peer(_) => self.node.handle_accepted(now, peer).ok(),
-            Who::Node(token) => self.node.handle_connected(now, token, Ok(peer)),
-        };
-        let Some(handle) = handle else {
-            return self.close(now, key);
-        };
-        self.timed -= usize::from(socket.deadline().is_some());
-        socket.phase = Phase::Open(handle);
-        self.handles.insert(handle, key);
-        self.queue_read(key);
-    }
-
-    fn handle_of(&self, key: usize) -> Option<ConnectionHandle> {
-        match self.sockets.get(key)?.phase {
-            Phase::Open(handle) => Some(handle),
-            _ => None,
-        }
-    }
-
-    /// Accepts what has come, within a budget.
-    fn accept(&mut self, now: Instant) {
-        if self.accept_after.is_some_and(|at| at > now) {
-            return;
-        }
-        self.accept_after = None;
-        for index in 0..self.listeners.len() {
-            for _ in 0..ACCEPT_BUDGET {
-                let Some(listener) = self.listeners.get_mut(index).filter(|listener| listener.ready) else {
-                    break;
-                };
-                match listener.socket.accept() {
-                    Ok((stream, _)) => {
-                        let id = listener.id;
-                        let Some(layer) = listener.incoming.layer() else {
-                            continue;
-                        };
-                        self.accepted(now, stream, layer, id);
-                    }
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => listener.ready = false,
-                    Err(error)
-                        if matches!(
-                            error.kind(),
-                            ErrorKind::Interrupted | ErrorKind::ConnectionAborted
-                        ) => {}
-                    Err(error) => {
-                        // Most likely out of file descriptors: others may close soon.
-                        tracing::warn!(%error, "cannot accept");
-                        self.accept_after = Some(now + ACCEPT_REST);
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    fn accepted(&mut self, now: Instant, stream: mio::net::TcpStream, layer: Layer, id: ListenerId) {
-        if self.sockets.len() >= self.config.max_connections {
-            tracing::warn!(
-                limit = self.config.max_connections,
-                "connection refused: limit reached"
-            );
-            return;
-        }
-        let who = Who::Peer(id);
-        let handshaking = layer.is_handshaking();
-        let phase = Phase::Handshake {
-            deadline: now + self.config.handshake_timeout,
-            who,
-        };
-        let socket = Socket::new(stream, layer, phase);
-        let Ok(key) = self.register(socket) else { return };
-        if handshaking {
-            self.queue_read(key);
-        } else {
-            self.opened(now, key, who);
-        }
-    }
-
-    /// Enters a socket and registers it, once and for all.
-    pub(super) fn register(&mut self, socket: Socket) -> io::Result<usize> {
-        let deadline = socket.deadline();
-        let key = self.sockets.insert(socket);
-        if let Some(socket) = self.sockets.get_mut(key) {
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            if let Err(error) = self
-                .poll
-                .registry()
-                .register(&mut socket.stream, Token(key), interest)
-            {
-                self.sockets.remove(key);
-                return Err(error);
-            }
-        }
-        if let Some(deadline) = deadline {
-            self.timed += 1;
-            self.next_check = Some(self.next_check.map_or(deadline, |at| at.min(deadline)));
-        }
-        Ok(key)
-    }
-
-    /// Takes a socket out; dropping it closes it.
-    pub(super) fn remove(&mut self, key: usize) -> Option<Socket> {
-        let mut socket = self.sockets.try_remove(key)?;
-        self.timed -= usize::from(socket.deadline().is_some());
-        // The kernel forgets a socket that is closed.
-        let _closed_anyway = self.poll.registry().deregister(&mut socket.stream);
-        Some(socket)
-    }
-
-    /// Closes a socket in order: the layer says goodbye, and what it holds leaves.
-    fn close(&mut self, now: Instant, key: usize) {
-        let Some(socket) = self.sockets.get_mut(key) else {
-            return;
-        };
-        let deadline = now + self.config.close_timeout;
-        self.timed += usize::from(socket.deadline().is_none());
-        self.next_check = Some(self.next_check.map_or(deadline, |at| at.min(deadline)));
-        let phase = std::mem::replace(&mut socket.phase, Phase::Closing { deadline });
-        socket.layer.close();
-        if let Phase::Open(handle) = phase {
-            self.handles.remove(handle);
-        }
-        self.finish_close(key);
-    }
-
-    fn finish_close(&mut self, key: usize) {
-        let Some(socket) = self.sockets.get_mut(key) else {
-            return;
-        };
-        let failed = socket.flush().is_err();
-        if failed || !socket.layer.wants_write() {
-            // Octets that the peer sent and nobody read would make the kernel answer with a reset, which can overtake
-            // what we wrote last; so the end of our stream is said first, and what is there is read away.
-            let _closed_anyway = socket.stream.shutdown(std::net::Shutdown::Write);
-            if !failed {
-                let mut scrap = [0; 4096];
-                for _ in 0..16 {
-                    match io::Read::read(&mut socket.stream, &mut scrap) {
-                        Ok(read) if read > 0 => {}
-                        _ => break,
-                    }
-                }
-            }
-            self.remove(key);
-        }
-    }
-
-    /// Ends what has taken too long to connect, shake hands or close.
-    fn check_deadlines(&mut self, now: Instant) {
-        if self.timed == 0 {
-            self.next_check = None;
-            return;
-        }
-        if self.next_check.is_none_or(|at| at > now) {
-            return;
-        }
-        let over: Vec<usize> = self
-            .sockets
-            .iter()
-            .filter(|(_, socket)| socket.deadline().is_some_and(|at| at <= now))
-            .map(|(key, _)| key)
-            .collect();
-        for key in over {
-            let Some(socket) = self.sockets.get(key) else {
-                continue;
-            };
-            match socket.phase {
-                Phase::Connecting(_) => self.connect_retry(now, key, ConnectFailure::TimedOut),
-                Phase::Handshake { who, .. } => {
-                    self.remove(key);
-                    if let Who::Node(token) = who {
-                        self.connect_failed(now, token, ConnectFailure::TimedOut);
-                    }
-                }
-                Phase::Closing { .. } => {
-                    self.remove(key);
-                }
-                Phase::Open(_) => {}
-            }
-        }
-        self.next_check = self
-            .sockets
-            .iter()
-            .filter_map(|(_, socket)| socket.deadline())
-            .min();
     }
 }
 

@@ -1,0 +1,96 @@
+//! Connections that peers ask for.
+
+use std::{
+    io::ErrorKind,
+    time::{Duration, Instant},
+};
+
+use mio::net::TcpListener;
+use msrp_core::node::{ListenerId, Node};
+
+use super::{
+    server::Server,
+    socket::{Phase, Socket, Who},
+};
+use crate::layer::{Incoming, Layer};
+
+/// Connections accepted in one go, so that a flood of them does not keep the others waiting.
+const ACCEPT_BUDGET: usize = 64;
+/// How long accepting rests after the process has run out of file descriptors.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// A listening socket, and what stands above the connections that come from it.
+pub(super) struct Listener {
+    pub(super) socket: TcpListener,
+    pub(super) incoming: Incoming,
+    pub(super) id: ListenerId,
+    /// There may be more to accept.
+    pub(super) ready: bool,
+}
+
+impl<N: Node> Server<N> {
+    /// Accepts what has come, within a budget.
+    pub(super) fn accept(&mut self, now: Instant) {
+        if self.accept_after.is_some_and(|at| at > now) {
+            return;
+        }
+        self.accept_after = None;
+        for index in 0..self.listeners.len() {
+            for _ in 0..ACCEPT_BUDGET {
+                let Some(listener) = self.listeners.get_mut(index).filter(|listener| listener.ready) else {
+                    break;
+                };
+                match listener.socket.accept() {
+                    Ok((stream, _)) => {
+                        let id = listener.id;
+                        let Some(layer) = listener.incoming.layer() else {
+                            continue;
+                        };
+                        self.accepted(now, stream, layer, id);
+                    }
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => listener.ready = false,
+                    Err(error)
+                        if matches!(
+                            error.kind(),
+                            ErrorKind::Interrupted | ErrorKind::ConnectionAborted
+                        ) => {}
+                    Err(error) => {
+                        // Most likely out of file descriptors: others may close soon.
+                        tracing::warn!(%error, "cannot accept");
+                        self.accept_after = Some(now + ACCEPT_REST);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn accepted(
+        &mut self,
+        now: Instant,
+        stream: mio::net::TcpStream,
+        layer: Layer,
+        id: ListenerId,
+    ) {
+        if self.sockets.len() >= self.config.max_connections {
+            tracing::warn!(
+                limit = self.config.max_connections,
+                "connection refused: limit reached"
+            );
+            return;
+        }
+        let who = Who::Peer(id);
+        let handshaking = layer.is_handshaking();
+        let phase = Phase::Handshake {
+            deadline: now + self.config.handshake_timeout,
+            who,
+        };
+        let socket = Socket::new(stream, layer, phase);
+        let Ok(key) = self.register(socket) else { return };
+        if handshaking {
+            self.queue_read(key);
+        } else {
+            self.opened(now, key, who);
+        }
+    }
+}

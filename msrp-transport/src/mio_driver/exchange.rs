@@ -1,0 +1,141 @@
+//! Reading and writing: the part of the loop that every octet passes.
+
+use std::time::Instant;
+
+use msrp_core::node::{ConnectionHandle, Node};
+
+use super::{server::Server, socket::Phase};
+use crate::layer::{ReadOutcome, WriteOutcome};
+
+impl<N: Node> Server<N> {
+    /// Notes what an event says of a socket.
+    pub(super) fn note(&mut self, now: Instant, key: usize, event: &mio::event::Event) {
+        let Some(socket) = self.sockets.get_mut(key) else {
+            return;
+        };
+        if matches!(socket.phase, Phase::Connecting(_)) {
+            if event.is_writable() || event.is_error() || event.is_write_closed() {
+                self.connect_progress(now, key);
+            }
+            return;
+        }
+        let read_closed = event.is_read_closed() || event.is_error();
+        socket.read_closed |= read_closed;
+        if event.is_readable() || read_closed {
+            socket.readable = true;
+        }
+        if event.is_writable() && !socket.writable {
+            socket.writable = true;
+            self.writable_again(now, key);
+        }
+        self.queue_read(key);
+    }
+
+    /// A socket that had refused octets takes some again.
+    pub(super) fn writable_again(&mut self, now: Instant, key: usize) {
+        let Some(socket) = self.sockets.get_mut(key) else {
+            return;
+        };
+        match socket.phase {
+            Phase::Open(handle) => self.write(now, handle),
+            Phase::Handshake { .. } => self.handshake_progress(now, key),
+            Phase::Closing { .. } => self.finish_close(key),
+            Phase::Connecting(_) => {}
+        }
+    }
+
+    pub(super) fn queue_read(&mut self, key: usize) {
+        if let Some(socket) = self.sockets.get_mut(key)
+            && socket.readable
+            && !socket.queued
+        {
+            let wanted = match socket.phase {
+                Phase::Open(handle) => self.node.wants_read(handle),
+                Phase::Handshake { .. } => true,
+                Phase::Connecting(_) | Phase::Closing { .. } => false,
+            };
+            if wanted {
+                socket.queued = true;
+                self.to_read.push_back(key);
+            }
+        }
+    }
+
+    /// Reads a socket until it is dry, the node wants no more, or it is the others' turn.
+    pub(super) fn read(&mut self, now: Instant, key: usize) {
+        let Some(socket) = self.sockets.get_mut(key) else {
+            return;
+        };
+        socket.queued = false;
+        let handle = match socket.phase {
+            Phase::Open(handle) => handle,
+            Phase::Handshake { .. } => return self.handshake_progress(now, key),
+            Phase::Connecting(_) | Phase::Closing { .. } => return,
+        };
+        let mut budget = self.config.read_budget;
+        while socket.readable && self.node.wants_read(handle) {
+            if budget == 0 {
+                socket.queued = true;
+                self.to_read.push_back(key);
+                return;
+            }
+            match socket.layer.read(&mut socket.stream, &mut self.blocks) {
+                Ok(ReadOutcome::Octets { octets, more }) => {
+                    budget = budget.saturating_sub(octets.len().max(512));
+                    // After the peer has closed, only the end itself says that all has been read.
+                    socket.readable = more || socket.read_closed;
+                    if !octets.is_empty() {
+                        self.node.handle_read(now, handle, octets);
+                    }
+                }
+                Ok(ReadOutcome::WouldBlock) => socket.readable = false,
+                Ok(ReadOutcome::Eof) => {
+                    socket.readable = false;
+                    self.node.handle_eof(now, handle);
+                }
+                Err(error) => {
+                    tracing::debug!(kind = %error.kind(), "read failed");
+                    return self.reset(now, key, handle);
+                }
+            }
+        }
+        // A layer may owe its peer something in return (a TLS key update, an alert).
+        if socket.layer.wants_write()
+            && let Err(error) = socket.flush()
+        {
+            tracing::debug!(kind = %error.kind(), "write failed");
+            self.reset(now, key, handle);
+        }
+    }
+
+    /// Writes what the node has for a connection, and sees whether it wants to read again.
+    pub(super) fn write(&mut self, now: Instant, handle: ConnectionHandle) {
+        let Some(key) = self.handles.key(handle) else {
+            return;
+        };
+        let Some(socket) = self.sockets.get_mut(key) else {
+            return;
+        };
+        let mut failed = socket.layer.wants_write() && socket.flush().is_err();
+        while socket.writable && !failed {
+            let Some(mut transmit) = self.node.poll_transmit(now, handle, self.config.transmit_budget) else {
+                break;
+            };
+            match socket.layer.write(&mut socket.stream, &mut transmit) {
+                Ok(WriteOutcome::Done) => {}
+                Ok(WriteOutcome::WouldBlock) => socket.writable = false,
+                Err(_) => failed = true,
+            }
+        }
+        if failed {
+            return self.reset(now, key, handle);
+        }
+        self.queue_read(key);
+    }
+
+    pub(super) fn reset(&mut self, now: Instant, key: usize, handle: ConnectionHandle) {
+        self.remove(key);
+        self.handles.remove(handle);
+        self.node.handle_reset(now, handle);
+    }
+}
