@@ -1,6 +1,6 @@
 //! The asynchronous driver: one task, one node, all its sockets.
 //!
-//! It runs on any [`Runtime`](crate::runtime::Runtime) and is used in one of two ways.
+//! It runs on any [`Runtime`] and is used in one of two ways.
 //!
 //! - The application owns the [`Driver`] and pulls its events: [`next_event`](Driver::next_event), or
 //!   [`poll_event`](Driver::poll_event) in a loop of its own. Nothing moves while it does not; that is back-pressure.
