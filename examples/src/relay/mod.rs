@@ -1,5 +1,6 @@
 //! The relay program: options and file to a running relay.
 
+mod file;
 mod options;
 mod run;
 mod settings;

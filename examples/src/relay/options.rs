@@ -36,10 +36,10 @@ pub struct Options {
     pub user: Vec<String>,
     /// Certificate chain (PEM), own certificate first. Without it TLS listeners sign one for themselves and print its
     /// fingerprint.
-    #[arg(long, value_name = "FILE", requires = "key")]
+    #[arg(long, value_name = "FILE")]
     pub cert: Option<PathBuf>,
-    /// Private key (PEM).
-    #[arg(long, value_name = "FILE", requires = "cert")]
+    /// Private key (PEM) of the certificate.
+    #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
     /// Roots (PEM) that client certificates of other relays have to chain to.
     #[arg(long, value_name = "FILE")]
@@ -68,6 +68,9 @@ pub struct Options {
     /// Octets that may wait to be sent, over all connections. [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     pub max_memory: Option<usize>,
+    /// Threads that relay, each with connections of its own. So far there can be 1. [default: 1]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
     /// How long SIGTERM lets what is under way go on. [default: 10]
     #[arg(long, value_name = "SECONDS")]
     pub drain: Option<u64>,

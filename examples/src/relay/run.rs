@@ -53,13 +53,21 @@ macro_rules! asked {
     };
 }
 
-asked!(
-    SettingsError,
-    ConfigError,
-    ServerError,
-    TlsConfigError,
-    SelfSignedError
-);
+asked!(SettingsError, ServerError, TlsConfigError, SelfSignedError);
+
+/// What the relay refuses, with the flag that said it.
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Failure::Asked(match &error {
+            ConfigError::Host { .. } | ConfigError::HostIsAddress { .. } => format!("--host: {error}"),
+            ConfigError::Realm { .. } => format!("--realm: {error}"),
+            ConfigError::Expires { .. } => {
+                format!("--min-expires, --expires, --max-expires: {error}")
+            }
+            _ => error.to_string(),
+        })
+    }
+}
 
 /// Listeners bound before there is a relay, since URIs carry their real ports.
 struct Bound {

@@ -9,34 +9,10 @@ use std::{
 use msrp_core::grammar::Scheme;
 use msrp_transport::{
     listen::{ListenAddress, ListenAddressError},
-    tls_config::{Identity, TlsConfigError, roots_from_pem},
+    tls_config::{ClientCertificates, Identity, TlsConfigError, roots_from_pem, server_config},
 };
-use serde::Deserialize;
 
-use super::Options;
-
-/// The configuration file: the names of the flags, with underscores or hyphens as in TOML keys.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-struct File {
-    listen: Vec<String>,
-    host: Option<String>,
-    realm: Option<String>,
-    users: Option<PathBuf>,
-    user: Vec<String>,
-    cert: Option<PathBuf>,
-    key: Option<PathBuf>,
-    client_ca: Option<PathBuf>,
-    ca: Option<PathBuf>,
-    allow_plain_auth: bool,
-    offer_sha256: bool,
-    min_expires: Option<u32>,
-    max_expires: Option<u32>,
-    expires: Option<u32>,
-    max_connections: Option<usize>,
-    max_memory: Option<usize>,
-    drain: Option<u64>,
-}
+use super::{Options, file::File};
 
 /// What is wrong with options, file or material; the text names it.
 #[derive(Debug)]
@@ -55,6 +31,10 @@ pub enum SettingsError {
     Tls(PathBuf, TlsConfigError),
     /// Certificate without key, or the reverse.
     HalfIdentity,
+    /// A number of which there has to be one at least.
+    Zero(&'static str),
+    /// More workers than there can be.
+    Workers(usize),
 }
 
 impl std::fmt::Display for SettingsError {
@@ -68,7 +48,12 @@ impl std::fmt::Display for SettingsError {
             Self::Listen(text, error) => write!(f, "--listen {text}: {error}"),
             Self::User(name) => write!(f, "--user {name}: NAME:PASSWORD is wanted"),
             Self::Tls(path, error) => write!(f, "{}: {error}", path.display()),
-            Self::HalfIdentity => f.write_str("--cert and --key go together"),
+            Self::HalfIdentity => f.write_str("--cert and --key go together; only one of them is given"),
+            Self::Zero(flag) => write!(f, "{flag} 0: at least 1 is wanted"),
+            Self::Workers(workers) => write!(
+                f,
+                "--workers {workers}: this version runs one worker; start it with --workers 1 or without the flag"
+            ),
         }
     }
 }
@@ -122,10 +107,9 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`].
     pub fn new(options: Options) -> Result<Self, SettingsError> {
-        let file: File = match &options.config {
+        let file = match &options.config {
             None => File::default(),
-            Some(path) => toml::from_str(&read(path)?)
-                .map_err(|error| SettingsError::File(path.clone(), error.to_string()))?,
+            Some(path) => File::load(path)?,
         };
         let texts = if options.listen.is_empty() {
             file.listen
@@ -159,18 +143,7 @@ impl Settings {
             })
             .collect::<Result<_, _>>()?;
         let identity = match (options.cert.or(file.cert), options.key.or(file.key)) {
-            (Some(cert), Some(key)) => {
-                let (certificates, key_text) = (read(&cert)?, read(&key)?);
-                let identity = Identity::from_pem(certificates.as_bytes(), key_text.as_bytes());
-                Some(identity.map_err(|error| {
-                    let path = if matches!(error, TlsConfigError::Key(_)) {
-                        &key
-                    } else {
-                        &cert
-                    };
-                    SettingsError::Tls(path.clone(), error)
-                })?)
-            }
+            (Some(cert), Some(key)) => Some(identity(&cert, &key)?),
             (None, None) => None,
             _ => return Err(SettingsError::HalfIdentity),
         };
@@ -179,6 +152,27 @@ impl Settings {
             roots_from_pem(read(path)?.as_bytes())
                 .map_err(|error| SettingsError::Tls(path.clone(), error))?;
         }
+        let at_least_one = |flag, number| match number {
+            0 => Err(SettingsError::Zero(flag)),
+            number => Ok(number),
+        };
+        let max_connections = options.max_connections.or(file.max_connections).unwrap_or(65_536);
+        let max_memory = options
+            .max_memory
+            .or(file.max_memory)
+            .unwrap_or(256 * 1024 * 1024);
+        match options.workers.or(file.workers) {
+            None | Some(1) => {}
+            Some(0) => return Err(SettingsError::Zero("--workers")),
+            Some(workers) => return Err(SettingsError::Workers(workers)),
+        }
+        let min_expires = options.min_expires.or(file.min_expires).unwrap_or(60);
+        let max_expires = options.max_expires.or(file.max_expires).unwrap_or(3600);
+        // Who sets one bound only does not have to think of the default between them.
+        let expires = options
+            .expires
+            .or(file.expires)
+            .unwrap_or_else(|| 600.min(max_expires).max(min_expires));
         Ok(Self {
             realm: options.realm.or(file.realm).unwrap_or_else(|| host.clone()),
             host,
@@ -189,16 +183,9 @@ impl Settings {
             ca,
             allow_plain_auth: options.allow_plain_auth || file.allow_plain_auth,
             offer_sha256: options.offer_sha256 || file.offer_sha256,
-            expires: (
-                options.min_expires.or(file.min_expires).unwrap_or(60),
-                options.expires.or(file.expires).unwrap_or(600),
-                options.max_expires.or(file.max_expires).unwrap_or(3600),
-            ),
-            max_connections: options.max_connections.or(file.max_connections).unwrap_or(65_536),
-            max_memory: options
-                .max_memory
-                .or(file.max_memory)
-                .unwrap_or(256 * 1024 * 1024),
+            expires: (min_expires, expires, max_expires),
+            max_connections: at_least_one("--max-connections", max_connections)?,
+            max_memory: at_least_one("--max-memory", max_memory)?,
             drain: Duration::from_secs(options.drain.or(file.drain).unwrap_or(10)),
             listen,
         })
@@ -210,4 +197,21 @@ impl Settings {
             .iter()
             .any(|listener| listener.scheme == Scheme::Msrps)
     }
+}
+
+/// Certificate and key from their files, tried out together.
+fn identity(cert: &Path, key: &Path) -> Result<Identity, SettingsError> {
+    let (certificates, key_text) = (read(cert)?, read(key)?);
+    Identity::from_pem(certificates.as_bytes(), key_text.as_bytes())
+        .and_then(|identity| {
+            server_config(&identity, ClientCertificates::Ignored)?;
+            Ok(identity)
+        })
+        .map_err(|error| {
+            let path = match error {
+                TlsConfigError::Key(_) => key,
+                _ => cert,
+            };
+            SettingsError::Tls(path.to_owned(), error)
+        })
 }

@@ -1,0 +1,9 @@
+//! The programs of this package, run as a user runs them.
+
+mod foreign;
+mod foreign_clients;
+mod quickstart;
+mod relay_limits;
+mod relay_options;
+mod relay_signals;
+mod running;

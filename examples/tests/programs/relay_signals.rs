@@ -1,0 +1,251 @@
+//! A relay from its first line to its last: listeners, SIGHUP, SIGTERM.
+
+use std::{
+    fs,
+    net::TcpStream,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::ring,
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    foreign::{Client, dial, md5},
+    running::{Folder, Running},
+};
+
+#[test]
+fn listeners_are_told_with_their_real_ports() {
+    let running = Running::start(
+        2,
+        &[
+            "--listen",
+            "msrp://127.0.0.1:0",
+            "--listen",
+            "msrps://127.0.0.1:0",
+        ],
+    );
+    let [(first, plain), (second, tls)] = &running.listeners[..] else {
+        panic!("two listeners");
+    };
+    assert_eq!((&first[..], &second[..]), ("msrp", "msrps"));
+    assert_ne!(plain.port(), tls.port());
+    for address in [plain, tls] {
+        assert!(TcpStream::connect(address).is_ok());
+    }
+}
+
+/// Takes any certificate; the test looks at it afterwards.
+#[derive(Debug)]
+struct Anyone;
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        ring::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+#[test]
+fn the_fingerprint_of_a_self_signed_certificate_is_told_and_is_its_own() {
+    let running = Running::start(1, &["--listen", "msrps://127.0.0.1:0"]);
+    running.wait_for_stderr("self-signed certificate, fingerprint SHA-256 ");
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anyone))
+        .with_no_client_auth();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let mut tls = StreamOwned::new(
+        ClientConnection::new(Arc::new(config), name).unwrap(),
+        dial(running.address()),
+    );
+    tls.conn.complete_io(&mut tls.sock).unwrap();
+    let certificate = &tls.conn.peer_certificates().unwrap()[0];
+    let pairs: Vec<_> = Sha256::digest(certificate)
+        .iter()
+        .map(|octet| format!("{octet:02X}"))
+        .collect();
+    running.wait_for_stderr(&format!("SHA-256 {}\n", pairs.join(":")));
+}
+
+/// Tries a password on a connection of its own.
+fn admitted(running: &Running, name: &'static str, password: &str) -> bool {
+    let relay = format!("msrp://{};tcp", running.address());
+    let mut client = Client::new(name, dial(running.address()));
+    let challenge = client.auth_bare(&relay);
+    let answer = client.auth_with(&relay, &challenge, password);
+    answer.start().starts_with("MSRP 49fi 200")
+}
+
+fn users(list: &[(&str, &str)]) -> String {
+    list.iter()
+        .map(|(name, password)| {
+            let ha1 = md5(&format!("{name}:r:{password}"));
+            format!("{name}:r:{ha1}\n")
+        })
+        .collect()
+}
+
+#[test]
+fn sighup_reads_the_users_again_and_keeps_them_when_the_file_is_broken() {
+    let folder = Folder::new();
+    let file = folder.file("users", &users(&[("alice", "one")]));
+    let mut command = crate::running::relay(&[
+        "--listen",
+        "msrp://127.0.0.1:0",
+        "--allow-plain-auth",
+        "--realm",
+        "r",
+        "--users",
+        &file,
+        "--user",
+        "carol:given",
+    ]);
+    command.env("RUST_LOG", "info");
+    let running = Running::spawn(1, command);
+    assert!(admitted(&running, "alice", "one"));
+    assert!(!admitted(&running, "bob", "two"));
+
+    fs::write(&file, users(&[("bob", "two")])).unwrap();
+    assert!(
+        admitted(&running, "alice", "one"),
+        "nothing is read without SIGHUP"
+    );
+    running.signal("HUP");
+    running.wait_for_stderr("users read again");
+    assert!(admitted(&running, "bob", "two"));
+    assert!(!admitted(&running, "alice", "one"));
+    assert!(admitted(&running, "carol", "given"));
+
+    fs::write(&file, "bob\n").unwrap();
+    running.signal("HUP");
+    running.wait_for_stderr("the old ones stay");
+    assert!(running.stderr().contains("line 1"), "{}", running.stderr());
+    assert!(admitted(&running, "bob", "two"));
+}
+
+#[test]
+fn sigterm_without_connections_ends_at_once() {
+    for signal in ["TERM", "INT"] {
+        let mut running = Running::start(1, &["--listen", "msrp://127.0.0.1:0", "--drain", "600"]);
+        running.signal(signal);
+        assert_eq!(running.wait().code(), Some(0), "{signal}");
+    }
+}
+
+/// A relay that drains as long as this, with half a message under way from alice to bob.
+fn half_a_message(drain: &str) -> (Running, Client, Client) {
+    let mut command = crate::running::relay(&[
+        "--listen",
+        "msrp://127.0.0.1:0",
+        "--allow-plain-auth",
+        "--user",
+        "alice:secret",
+        "--user",
+        "bob:tiger",
+        "--drain",
+        drain,
+    ]);
+    command.env("RUST_LOG", "info");
+    let running = Running::spawn(1, command);
+    let address = running.address();
+    let relay = format!("msrp://{address};tcp");
+    let mut alice = Client::new("alice", dial(address));
+    let mut bob = Client::new("bob", dial(address));
+    alice.authenticate(&relay, "secret");
+    bob.authenticate(&relay, "tiger");
+    let paths = alice.paths_to(&bob);
+    let head = format!(
+        "MSRP half1 SEND\r\n{paths}Message-ID: msg1\r\nByte-Range: 1-*/5000\r\nContent-Type: text/plain\r\n\r\n"
+    );
+    alice.write(head + &"x".repeat(2500));
+    // What is under way is what the relay has seen.
+    std::thread::sleep(Duration::from_millis(100));
+    (running, alice, bob)
+}
+
+#[test]
+fn sigterm_lets_a_message_under_way_finish() {
+    let (mut running, mut alice, mut bob) = half_a_message("10");
+    running.signal("TERM");
+    running.wait_for_stderr("draining");
+    // Nobody new is let in; the kernel may still have taken the connection, the relay does not.
+    let refused = TcpStream::connect(running.address()).map(|stream| {
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        matches!(std::io::Read::read(&mut &stream, &mut [0]), Ok(0) | Err(_))
+    });
+    assert!(refused.unwrap_or(true));
+    alice.write("y".repeat(2500) + "\r\n-------half1$\r\n");
+    let answer = alice.read();
+    assert!(answer.start().starts_with("MSRP half1 200"), "{answer:?}");
+    let mut got = String::new();
+    loop {
+        let chunk = bob.read();
+        bob.answer_200(&chunk);
+        let (octets, flag) = chunk.body();
+        got.push_str(octets);
+        if flag == '$' {
+            break;
+        }
+    }
+    assert_eq!(got, "x".repeat(2500) + &"y".repeat(2500));
+    assert_eq!(running.wait().code(), Some(0));
+}
+
+#[test]
+fn the_time_to_drain_is_bounded() {
+    let (mut running, _alice, _bob) = half_a_message("1");
+    let begun = Instant::now();
+    running.signal("TERM");
+    assert_eq!(running.wait().code(), Some(0));
+    let took = begun.elapsed();
+    let whole = Duration::from_millis(900)..Duration::from_secs(8);
+    assert!(whole.contains(&took), "{took:?}");
+}
+
+#[test]
+fn a_second_signal_ends_the_draining() {
+    let (mut running, _alice, _bob) = half_a_message("600");
+    running.signal("TERM");
+    running.wait_for_stderr("draining");
+    running.signal("TERM");
+    assert_eq!(running.wait().code(), Some(0));
+}

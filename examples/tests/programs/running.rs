@@ -1,0 +1,179 @@
+//! A relay process for a test, and a folder for its files.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+/// How long a process may take for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program, with these options.
+pub(crate) fn relay(options: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_msrp-relay"));
+    command.args(options).env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+/// Runs the program to its end.
+pub(crate) fn run(options: &[&str]) -> Output {
+    relay(options).output().unwrap()
+}
+
+/// A relay that runs; it is killed when this goes away.
+pub(crate) struct Running {
+    child: Child,
+    stderr: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+    /// Scheme and address of each listener, as printed.
+    pub(crate) listeners: Vec<(String, SocketAddr)>,
+}
+
+impl Running {
+    /// Starts a relay and waits for as many lines about listeners.
+    pub(crate) fn start(listeners: usize, options: &[&str]) -> Self {
+        Self::spawn(listeners, relay(options))
+    }
+
+    pub(crate) fn spawn(listeners: usize, mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut errors = child.stderr.take().unwrap();
+        let stderr = Arc::new(Mutex::new(String::new()));
+        let kept = stderr.clone();
+        let reader = std::thread::spawn(move || {
+            let mut room = [0; 4096];
+            while let Ok(read) = errors.read(&mut room) {
+                if read == 0 {
+                    return;
+                }
+                kept.lock()
+                    .unwrap()
+                    .push_str(&String::from_utf8_lossy(&room[..read]));
+            }
+        });
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut running = Self {
+            child,
+            stderr,
+            reader: Some(reader),
+            listeners: Vec::new(),
+        };
+        for _ in 0..listeners {
+            let Some(Ok(line)) = lines.next() else {
+                panic!("the relay has ended: {}", running.stderr());
+            };
+            let url = line.strip_prefix("listening on ").unwrap();
+            let (scheme, address) = url.split_once("://").unwrap();
+            running
+                .listeners
+                .push((scheme.to_owned(), address.parse().unwrap()));
+        }
+        running
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listeners[0].1
+    }
+
+    /// What it has written to standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.lock().unwrap().clone()
+    }
+
+    /// Waits until standard error has this.
+    pub(crate) fn wait_for_stderr(&self, text: &str) {
+        let begun = Instant::now();
+        while !self.stderr().contains(text) {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "no {text:?} in this:\n{}",
+                self.stderr()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.child.id());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &command])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                self.reader.take().unwrap().join().unwrap();
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the relay goes on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+/// A folder that goes away with the test.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("msrp-relay-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// The path of a file with this text.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Certificate and key for a name, as files; and the certificate itself.
+    pub(crate) fn identity(&self, name: &str) -> (String, String, rcgen::CertifiedKey<rcgen::KeyPair>) {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        let cert = self.file("cert.pem", &made.cert.pem());
+        let key = self.file("key.pem", &made.signing_key.serialize_pem());
+        (cert, key, made)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _best_effort = fs::remove_dir_all(&self.0);
+    }
+}
