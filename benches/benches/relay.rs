@@ -65,9 +65,8 @@ impl Bench {
             .with_listener(ListenerId(0))
             .with_remote("127.0.0.1:40000".parse().expect("address"));
         let handle = self.relay.handle_accepted(self.now, peer).expect("room");
-        let head = format!(
-            "MSRP aut1 AUTH\r\nTo-Path: {RELAY}\r\nFrom-Path: msrp://127.0.0.1:9/{name};tcp\r\n"
-        );
+        let head =
+            format!("MSRP aut1 AUTH\r\nTo-Path: {RELAY}\r\nFrom-Path: msrp://127.0.0.1:9/{name};tcp\r\n");
         let answer = self.ask(handle, &format!("{head}-------aut1$\r\n"));
         let challenge = header(&answer, "WWW-Authenticate");
         let challenge = Challenge::parse(challenge.as_bytes()).expect("challenge");
