@@ -1,0 +1,39 @@
+//! A receiver that stops reading, beside others that go on.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    LoadError, Options,
+    flow::Flow,
+    messages::{Measured, server_of},
+    report::{Memory, Report},
+};
+
+/// Measures the others before and beside it, and what the server's memory grows by.
+///
+/// # Errors
+/// [`LoadError`].
+pub fn run(options: &Options) -> Result<Report, LoadError> {
+    let server = server_of(options)?;
+    let mut flow = Flow::connect(options, 0..options.pairs)?;
+    // All the pairs but the first: the same in both measurements.
+    if let Some(deaf) = flow.pairs_mut().first_mut() {
+        deaf.limit(0);
+    }
+    flow.run_until(Instant::now() + Duration::from_secs_f64(options.warmup))?;
+    let alone = Measured::over(&mut flow, options.seconds, Some(&server))?;
+    server.reset_peak();
+    let before = server.usage()?;
+    if let Some(deaf) = flow.pairs_mut().first_mut() {
+        deaf.deaf = true;
+        deaf.limit(u64::MAX);
+    }
+    let beside = Measured::over(&mut flow, options.seconds, Some(&server))?;
+    let peak = server.peak()?;
+    flow.drain()?;
+    let mut report = Report::new(options);
+    report.rate = Some(alone.rate(options));
+    report.rate_beside_deaf = Some(beside.rate(options));
+    report.memory = Some(Memory::new(before.resident, peak));
+    Ok(report)
+}

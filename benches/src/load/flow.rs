@@ -1,0 +1,229 @@
+//! The event loop of one thread.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use hdrhistogram::Histogram;
+use mio::{Events, Poll};
+
+use super::{
+    LoadError, Options,
+    body::Text,
+    pair::{Pair, Shape},
+    setup,
+};
+
+/// How long messages in flight may take to arrive after the last was sent.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// What has arrived.
+#[derive(Clone, Debug)]
+pub struct Arrivals {
+    /// Whole messages.
+    pub messages: u64,
+    /// From preparing the first octet to receiving the last, in nanoseconds.
+    pub latency: Histogram<u64>,
+}
+
+impl Arrivals {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        // A minute at most, to three digits.
+        let mut latency = Histogram::new_with_max(60_000_000_000, 3).unwrap_or_else(|_| unreachable!());
+        latency.auto(true);
+        Self { messages: 0, latency }
+    }
+}
+
+impl Default for Arrivals {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The pairs of one thread.
+#[derive(Debug)]
+pub struct Flow {
+    poll: Poll,
+    events: Events,
+    pairs: Vec<Pair>,
+    text: Text,
+    buffer: Vec<u8>,
+    began: Instant,
+    arrivals: Arrivals,
+    /// Pairs that may have something to send.
+    ready: Vec<usize>,
+}
+
+impl Flow {
+    /// Connects the pairs of these numbers.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn connect(options: &Options, numbers: std::ops::Range<usize>) -> Result<Self, LoadError> {
+        let poll = Poll::new().map_err(|error| LoadError::Io("epoll", error))?;
+        let shape = Shape {
+            size: options.size,
+            chunk: options.chunk_octets(),
+            window: options.window,
+        };
+        let pairs = numbers
+            .enumerate()
+            .map(|(slot, index)| {
+                Pair::new(
+                    index,
+                    slot,
+                    setup::session(options, index)?,
+                    shape,
+                    poll.registry(),
+                )
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(1024),
+            ready: (0..pairs.len()).collect(),
+            pairs,
+            text: Text::new(options.binary),
+            buffer: Vec::new(),
+            began: Instant::now(),
+            arrivals: Arrivals::new(),
+        })
+    }
+
+    /// The pairs.
+    pub fn pairs_mut(&mut self) -> &mut [Pair] {
+        &mut self.pairs
+    }
+
+    /// What has arrived since the last call.
+    pub fn take_arrivals(&mut self) -> Arrivals {
+        std::mem::take(&mut self.arrivals)
+    }
+
+    /// Sends and receives until then.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn run_until(&mut self, end: Instant) -> Result<(), LoadError> {
+        self.ready.clear();
+        self.ready.extend(0..self.pairs.len());
+        loop {
+            self.send_ready()?;
+            let now = Instant::now();
+            if now >= end {
+                return Ok(());
+            }
+            self.wait(end - now)?;
+        }
+    }
+
+    /// Begins no more messages and waits for those in flight.
+    ///
+    /// # Errors
+    /// [`LoadError::Lost`] where they do not arrive.
+    pub fn drain(&mut self) -> Result<(), LoadError> {
+        for pair in &mut self.pairs {
+            pair.limit(0);
+        }
+        self.finish(Instant::now() + GRACE)
+    }
+
+    /// Waits until all that was begun has arrived.
+    ///
+    /// # Errors
+    /// [`LoadError::Lost`] where that is not so in time.
+    pub fn finish(&mut self, end: Instant) -> Result<(), LoadError> {
+        self.ready.clear();
+        self.ready.extend(0..self.pairs.len());
+        loop {
+            self.send_ready()?;
+            let (sent, done) = self
+                .pairs
+                .iter()
+                .filter(|pair| !pair.deaf)
+                .fold((0, 0), |(sent, done), pair| {
+                    (sent + pair.sent(), done + pair.completed())
+                });
+            if sent == done {
+                return Ok(());
+            }
+            let now = Instant::now();
+            if now >= end {
+                return Err(LoadError::Lost {
+                    missing: sent - done,
+                    sent,
+                    seconds: GRACE.as_secs(),
+                });
+            }
+            self.wait(end - now)?;
+        }
+    }
+
+    fn send_ready(&mut self) -> Result<(), LoadError> {
+        let now = nanos(self.began.elapsed());
+        for slot in self.ready.drain(..) {
+            if let Some(pair) = self.pairs.get_mut(slot) {
+                pair.send(&self.text, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, at_most: Duration) -> Result<(), LoadError> {
+        match self.poll.poll(&mut self.events, Some(at_most)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                return Err(LoadError::Io("epoll", error));
+            }
+            _ => {}
+        }
+        let Self {
+            events,
+            pairs,
+            text,
+            buffer,
+            arrivals,
+            began,
+            ready,
+            ..
+        } = self;
+        for event in &*events {
+            let slot = event.token().0 / 2;
+            let Some(pair) = pairs.get_mut(slot) else {
+                continue;
+            };
+            if event.token().0 % 2 == 0 {
+                if event.is_writable() {
+                    pair.sender.set_writable();
+                }
+                if event.is_readable() {
+                    pair.read_answers(buffer)?;
+                }
+            } else {
+                if event.is_writable() {
+                    pair.receiver.set_writable();
+                    pair.receiver.flush()?;
+                }
+                if event.is_readable() {
+                    let now = nanos(began.elapsed());
+                    pair.receive(text, buffer, |message| {
+                        arrivals.messages += 1;
+                        arrivals
+                            .latency
+                            .saturating_record(now.saturating_sub(message.begun));
+                    })?;
+                }
+            }
+            if ready.last() != Some(&slot) {
+                ready.push(slot);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
