@@ -3,7 +3,6 @@
 use std::{
     io::{self, Read, Write},
     net::{self, SocketAddr},
-    time::Duration,
 };
 
 use mio::{Interest, Registry, Token, net::TcpStream};
@@ -41,7 +40,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Takes a connected socket over, together with what has been read of it.
+    /// Takes a connected socket over.
     ///
     /// # Errors
     /// [`LoadError::Io`].
@@ -58,11 +57,8 @@ impl Link {
     /// [`LoadError`].
     pub fn connect(address: SocketAddr, registry: &Registry, token: Token) -> Result<Self, LoadError> {
         let stream = TcpStream::connect(address).map_err(|error| LoadError::Connect(address, error))?;
-        // Closed by a reset: a run of many short connections must not leave its ports in TIME_WAIT.
-        let socket = socket2::SockRef::from(&stream);
-        socket
-            .set_linger(Some(Duration::ZERO))
-            .and_then(|()| socket.set_tcp_nodelay(true))
+        stream
+            .set_nodelay(true)
             .map_err(|error| LoadError::Io("socket options", error))?;
         let mut link = Self::with(stream, registry, token)?;
         link.writable = false;

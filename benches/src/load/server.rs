@@ -8,7 +8,6 @@ use super::LoadError;
 #[derive(Clone, Debug)]
 pub struct Server {
     pid: u32,
-    pids: Vec<u32>,
     ticks_per_second: f64,
 }
 
@@ -27,17 +26,22 @@ impl Server {
     /// # Errors
     /// [`LoadError::Server`] where there is none.
     pub fn new(pid: u32) -> Result<Self, LoadError> {
-        let mut pids = vec![pid];
+        let server = Self {
+            pid,
+            ticks_per_second: rustix::param::clock_ticks_per_second() as f64,
+        };
+        server.usage().map(|_| server)
+    }
+
+    /// The process and its descendants, as they are now.
+    fn pids(&self) -> Result<Vec<u32>, LoadError> {
+        let mut pids = vec![self.pid];
         let mut next = 0;
         while let Some(&parent) = pids.get(next) {
-            pids.extend(children(parent).map_err(|error| LoadError::Server(pid, error))?);
+            pids.extend(children(parent).map_err(|error| LoadError::Server(self.pid, error))?);
             next += 1;
         }
-        Ok(Self {
-            pid,
-            pids,
-            ticks_per_second: rustix::param::clock_ticks_per_second() as f64,
-        })
+        Ok(pids)
     }
 
     /// What it has used up to now.
@@ -46,7 +50,7 @@ impl Server {
     /// [`LoadError::Server`] where it has ended.
     pub fn usage(&self) -> Result<Usage, LoadError> {
         let mut usage = Usage::default();
-        for &pid in &self.pids {
+        for pid in self.pids()? {
             let failed = |error| LoadError::Server(self.pid, error);
             let stat = fs::read_to_string(format!("/proc/{pid}/stat")).map_err(failed)?;
             usage.cpu +=
@@ -59,7 +63,7 @@ impl Server {
 
     /// Forgets the peak of resident memory.
     pub fn reset_peak(&self) {
-        for pid in &self.pids {
+        for pid in self.pids().unwrap_or_default() {
             // Without the right to do so the peak since the start is told, which is no less.
             let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
         }
@@ -71,7 +75,7 @@ impl Server {
     /// [`LoadError::Server`] where it has ended.
     pub fn peak(&self) -> Result<u64, LoadError> {
         let mut peak = 0;
-        for pid in &self.pids {
+        for pid in self.pids()? {
             let status = fs::read_to_string(format!("/proc/{pid}/status"))
                 .map_err(|error| LoadError::Server(self.pid, error))?;
             peak += kib(&status, "VmHWM:").unwrap_or(0) * 1024;

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# What the relay's resident memory grows by: a huge message in one chunk, idle connections, a receiver that stops reading.
+# Each case has a fresh relay. Exit status 1 where a bound is not kept.
+set -uo pipefail
+source "$(dirname "$0")/servers.sh"
+
+idle=10000 size=1GiB seconds=3 cases=huge,idle,deaf only=ours
+
+usage() {
+  cat <<'EOF'
+usage: benches/memory.sh [--case huge,idle,deaf] [--idle N] [--size OCTETS] [--seconds S] [--only ours|kamailio]
+
+cases:
+  huge   one message of --size (1GiB) in one chunk: less than 4 MiB
+  idle   --idle (10000) authenticated connections that do nothing: less than 3 KiB each
+  deaf   ten pairs, one receiver stops reading while its sender goes on: no more than the documented bound,
+         DEAF_BOUND_KIB in the environment (4096), and the others keep at least half of their throughput
+
+Kamailio can only run the case idle.
+EOF
+}
+
+while (($#)); do
+  case $1 in
+    --help | -h) usage; exit 0 ;;
+    --case | --idle | --size | --seconds | --only)
+      (($# > 1)) || { usage >&2; exit 2; }
+      case $1 in
+        --case) cases=$2 ;;
+        --idle) idle=$2 ;;
+        --size) size=$2 ;;
+        --seconds) seconds=$2 ;;
+        --only) only=$2 ;;
+      esac
+      shift 2
+      ;;
+    *) usage >&2; exit 2 ;;
+  esac
+done
+[[ $only =~ ^(ours|kamailio)$ ]] || fail "--only $only: ours or kamailio is wanted" 2
+
+ulimit -n "$(ulimit -Hn)" 2>/dev/null
+if [[ $(ulimit -n) != unlimited ]] && (($(ulimit -n) < idle + 100)); then
+  fail "at most $(ulimit -n) files may be open, --idle $idle needs more: raise ulimit -Hn or take fewer" 2
+fi
+build
+
+load() {
+  "$target/msrp-load" --relay "$server_uri" --server-pid "$server_pid" --json --seconds "$seconds" "$@" \
+    >"$scratch/json" || fail "$only failed: msrp-load $*"
+}
+
+kept=0
+# What was measured, unit, bound.
+verdict() {
+  if awk "BEGIN { exit !($2 < $4) }"; then
+    printf '%-6s %12.0f %s   (less than %s: yes)\n' "$1" "$2" "$3" "$4"
+  else
+    printf '%-6s %12.0f %s   (less than %s: NO)\n' "$1" "$2" "$3" "$4"
+    kept=1
+  fi
+}
+
+IFS=, read -ra cases <<<"$cases"
+for case in "${cases[@]}"; do
+  start "$only"
+  case $case in
+    huge)
+      load --mode huge --pairs 1 --size "$size"
+      verdict huge "$(figure growth)" 'octets of growth' $((4 << 20))
+      ;;
+    idle)
+      load --mode idle --pairs "$idle"
+      verdict idle "$(figure per_connection)" 'octets a connection' $((3 << 10))
+      ;;
+    deaf)
+      load --mode deaf --pairs 10 --size 4096
+      verdict deaf "$(figure growth)" 'octets of growth' $((${DEAF_BOUND_KIB:-4096} << 10))
+      before=$(sed 's/.*"rate"/"rate"/; s/"rate_beside_deaf".*//' "$scratch/json" | sed -n 's/.*"messages_per_second":\([0-9.]*\).*/\1/p')
+      beside=$(sed 's/.*"rate_beside_deaf"/"rate"/' "$scratch/json" | sed -n 's/.*"messages_per_second":\([0-9.]*\).*/\1/p')
+      verdict others "$(awk "BEGIN { print $before / $beside * 100 }")" '% of the time for each message' 200
+      ;;
+    *) fail "--case $case: unknown" 2 ;;
+  esac
+  stop
+done
+exit "$kept"
