@@ -22,6 +22,7 @@
 pub mod bare;
 pub mod checker;
 mod fault;
+pub mod fuzz;
 pub mod ledger;
 mod link;
 mod net;

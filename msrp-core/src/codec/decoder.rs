@@ -161,7 +161,8 @@ impl Decoder {
             }
             let Some(offset) = octets.get(self.searched..).and_then(|rest| memchr(b'\n', rest)) else {
                 self.searched = octets.len();
-                if octets.len() > self.limits.max_head {
+                // The end-line does not count, however its octets come.
+                if octets.len() > self.limits.max_head + EndLine::MAX_LEN {
                     let limit = self.limits.max_head;
                     return Err(self.fail(DecodeErrorKind::HeadTooLong { limit }, limit));
                 }

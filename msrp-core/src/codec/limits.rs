@@ -2,8 +2,8 @@
 
 /// Bounds of the decoder, and its named leniencies (all off by default).
 ///
-/// The memory of one decoder is bounded by [`max_head`](DecoderLimits::max_head) octets of an unfinished head plus
-/// eight octets for each of [`max_lines`](DecoderLimits::max_lines); bodies are never kept.
+/// The memory of one decoder is bounded by [`max_head`](DecoderLimits::max_head) octets of an unfinished head with its
+/// end-line plus eight octets for each of [`max_lines`](DecoderLimits::max_lines); bodies are never kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DecoderLimits {

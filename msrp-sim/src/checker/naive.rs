@@ -216,7 +216,11 @@ fn start_line(line: &str) -> Option<(String, Start)> {
     let (word, comment) = rest.split_once(' ').unwrap_or((rest, ""));
     let start = if word.len() == 3 && word.bytes().all(|octet| octet.is_ascii_digit()) {
         Start::Response(word.parse().ok()?, comment.to_owned())
-    } else if !rest.is_empty() && rest.bytes().all(|octet| octet.is_ascii_uppercase()) {
+    } else if !rest.is_empty()
+        && rest
+            .bytes()
+            .all(|octet| octet.is_ascii_uppercase() || octet == b'_')
+    {
         Start::Request(rest.to_owned())
     } else {
         return None;

@@ -281,9 +281,10 @@ impl Connection {
                 out.truncate(before);
             }
         });
+        put.ok_or(SendError::Encode(EncodeError::Method))?;
         queue.mark(Complete::Frame);
         self.stats.responses_out += 1;
-        put.ok_or(SendError::Encode(EncodeError::Method))
+        Ok(())
     }
 
     /// Sends one whole chunk of a message: a short message, or a chunk that is passed on as it came.
@@ -462,6 +463,9 @@ impl Connection {
     /// [`ApiMisuse::UnknownOutgoing`].
     pub fn restart_at(&mut self, outgoing: OutgoingId, range_start: u64) -> Result<(), ApiMisuse> {
         let lane = self.send.lane(outgoing)?;
+        if lane.end.is_some() {
+            return Err(ApiMisuse::UnknownOutgoing);
+        }
         if !lane.begun && lane.pieces.is_empty() {
             lane.next = range_start.max(1);
             return Ok(());
@@ -562,6 +566,10 @@ impl Connection {
                     if let Some(slot) = transaction {
                         self.transactions.start(now, slot, timeout);
                     }
+                    if self.closing.is_some_and(|closing| closing.told) {
+                        // Nothing follows `Closed`, though output may still leave.
+                        continue;
+                    }
                     let tracked = transaction.is_some();
                     self.events.push_back(Event::ChunkSent {
                         outgoing,
@@ -583,6 +591,9 @@ impl Connection {
 
     /// Tells those who were blocked that there is room.
     pub(super) fn tell_room(&mut self) {
+        if self.closing.is_some() {
+            return;
+        }
         let buffered = self.send.buffered();
         let low = self.config.send_high / 2;
         if self.send.wants_send_ready && buffered < low {
