@@ -1,4 +1,9 @@
 #![doc = include_str!("../README.md")]
+// Nothing that a peer or a caller does may end in a panic.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo)
+)]
 
 mod auth;
 mod bindings;

@@ -1,4 +1,5 @@
 //! AUTH (RFC 4976 §4, §5.1, §6.3, §9.1).
+#![allow(clippy::disallowed_methods, reason = "tests begin at any time")]
 
 mod harness;
 

@@ -1,4 +1,5 @@
 //! Two connections back to back, in virtual time.
+#![allow(clippy::disallowed_methods, reason = "tests begin at any time")]
 
 use std::{
     sync::Arc,

@@ -123,6 +123,7 @@ impl From<&Suspect> for Suspect {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests begin at any time")]
 mod tests {
     use super::*;
 

@@ -76,6 +76,7 @@ fn text(secret: &[u8; 16]) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests begin at any time")]
 mod tests {
     use super::*;
 

@@ -1,4 +1,5 @@
 //! A relay in memory: octets in, octets out, virtual time.
+#![allow(clippy::disallowed_methods, reason = "tests begin at any time")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::{

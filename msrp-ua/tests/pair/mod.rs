@@ -1,4 +1,5 @@
 //! Two user agents in memory and in virtual time: quick to set up, easy to read.
+#![allow(clippy::disallowed_methods, reason = "tests begin at any time")]
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 use std::{
