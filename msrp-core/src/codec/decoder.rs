@@ -8,7 +8,7 @@ use super::{
     end_line::LineStart,
     head::{HeaderIndex, HeaderLine, HeaderLines, Kind},
 };
-use crate::grammar::{ContinuationFlag, GrammarError, Method, StatusCode, TransactId};
+use crate::grammar::{ContinuationFlag, GrammarError, Method, StatusCode, TransactId, chars};
 
 /// How a transport delimits chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -367,36 +367,9 @@ fn is_text(raw: &[u8], breaks: usize) -> bool {
     all.is_ascii() || std::str::from_utf8(raw).is_ok()
 }
 
-/// Characters of a token (RFC 4975 §9).
-static TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut octet = 0x21;
-    while octet < 0x7f {
-        table[octet] = !matches!(
-            octet as u8,
-            b'"' | b'('
-                | b')'
-                | b','
-                | b'/'
-                | b':'
-                | b';'
-                | b'<'
-                | b'='
-                | b'>'
-                | b'?'
-                | b'@'
-                | b'['
-                | b'\\'
-                | b']'
-        );
-        octet += 1;
-    }
-    table
-};
-
 /// `hname = ALPHA *token` (RFC 4975 §9; the errata read the production as an ALPHA-led token).
 pub(super) fn is_header_name(name: &[u8]) -> bool {
-    name.first().is_some_and(u8::is_ascii_alphabetic) && name.iter().all(|&octet| TOKEN[usize::from(octet)])
+    name.first().is_some_and(u8::is_ascii_alphabetic) && chars::all(name, chars::TOKEN)
 }
 
 /// `MSRP SP transact-id SP (method / 3DIGIT [SP comment])`

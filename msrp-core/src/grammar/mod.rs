@@ -20,7 +20,7 @@
 mod accept_types;
 mod auth;
 mod byte_range;
-mod chars;
+pub(crate) mod chars;
 mod continuation;
 mod error;
 mod expires;
