@@ -6,9 +6,11 @@ use msrp_core::connection::ConnectionConfig;
 
 /// Bounds and times of a [`UserAgent`](crate::UserAgent).
 ///
-/// Memory beyond that of its connections ([`ConnectionConfig`]): [`max_events`](Self::max_events) events, each with at
-/// most one block of octets; for each session at most [`max_incoming`](Self::max_incoming) unfinished messages of at most
-/// the session's maximum size each.
+/// Memory beyond that of its connections ([`ConnectionConfig`]): the octets of all messages that are put together,
+/// [`max_buffered`](Self::max_buffered), of which unfortunate slices keep at most four times as much alive;
+/// [`max_events`](Self::max_events) events, each with at most one slice of what was read; and for each session some
+/// hundred octets for each of [`max_outgoing`](Self::max_outgoing), [`max_incoming`](Self::max_incoming) and
+/// [`remembered`](Self::remembered) messages, and 16 for each of [`max_holes`](Self::max_holes).
 #[derive(Clone, Debug)]
 pub struct UserAgentConfig {
     pub(crate) connection: Arc<ConnectionConfig>,
@@ -17,6 +19,8 @@ pub struct UserAgentConfig {
     pub(crate) tls: bool,
     pub(crate) max_connections: usize,
     pub(crate) max_sessions: usize,
+    pub(crate) max_registrations: usize,
+    pub(crate) max_buffered: usize,
     pub(crate) max_events: usize,
     pub(crate) max_outgoing: usize,
     pub(crate) max_incoming: usize,
@@ -29,6 +33,7 @@ pub struct UserAgentConfig {
     pub(crate) match_session_id_only: bool,
     pub(crate) report_each_chunk: bool,
     pub(crate) allow_plain_auth: bool,
+    pub(crate) behind_tls_terminator: bool,
 }
 
 impl UserAgentConfig {
@@ -42,6 +47,8 @@ impl UserAgentConfig {
             tls,
             max_connections: 10_000,
             max_sessions: 20_000,
+            max_registrations: 20_000,
+            max_buffered: 256 * 1024 * 1024,
             max_events: 1_024,
             max_outgoing: 256,
             max_incoming: 64,
@@ -54,6 +61,7 @@ impl UserAgentConfig {
             match_session_id_only: false,
             report_each_chunk: false,
             allow_plain_auth: false,
+            behind_tls_terminator: false,
         }
     }
 
@@ -63,7 +71,8 @@ impl UserAgentConfig {
         self
     }
 
-    /// Connections at the same time. Default 10,000.
+    /// Connections at which no further one is accepted; those that we open are bounded by the sessions and registrations
+    /// that they are for. Default 10,000.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections.max(1);
         self
@@ -75,13 +84,27 @@ impl UserAgentConfig {
         self
     }
 
-    /// Events that may wait to be pulled; with as many, connections are not read. Default 1,024.
+    /// Registrations at relays at the same time. Default 20,000.
+    pub fn max_registrations(mut self, registrations: usize) -> Self {
+        self.max_registrations = registrations.max(1);
+        self
+    }
+
+    /// Octets of unfinished incoming messages that are put together in memory, in all sessions; what would exceed it is
+    /// refused with 413. Messages received bit by bit or into a sink do not count. Default 256 MiB.
+    pub fn max_buffered(mut self, octets: usize) -> Self {
+        self.max_buffered = octets;
+        self
+    }
+
+    /// Events that may wait to be pulled; with as many, connections are not read. What one incident leads to is told
+    /// whole, so a few more may wait. Default 1,024.
     pub fn max_events(mut self, events: usize) -> Self {
         self.max_events = events.max(16);
         self
     }
 
-    /// Messages of a session that may be under way or wait to be sent. Default 256.
+    /// Messages of a session that may be under way, wait to be sent, or wait for a success report. Default 256.
     pub fn max_outgoing(mut self, messages: usize) -> Self {
         self.max_outgoing = messages.max(1);
         self
@@ -99,9 +122,11 @@ impl UserAgentConfig {
         self
     }
 
-    /// How many finished messages of a session are remembered, to tell duplicates. Default 64.
+    /// How many finished messages of a session are remembered in each direction: received ones to tell duplicates and to
+    /// report on them later, refused ones to refuse what still comes of them, and sent ones to understand late reports.
+    /// Default 64.
     pub fn remembered(mut self, messages: usize) -> Self {
-        self.remembered = messages;
+        self.remembered = messages.max(1);
         self
     }
 
@@ -144,10 +169,17 @@ impl UserAgentConfig {
         self
     }
 
-    /// Lets AUTH go over an unencrypted connection, which RFC 4976 §9.2 forbids: for labs, and behind a TLS
-    /// terminator. Default off.
+    /// Lets AUTH go to relays whose URI is `msrp`, over an unencrypted connection, which RFC 4976 §9.2 forbids: for labs.
+    /// Default off.
     pub fn allow_plain_auth(mut self, on: bool) -> Self {
         self.allow_plain_auth = on;
+        self
+    }
+
+    /// Lets sessions whose URI is `msrps` run over connections that reach us without TLS, because something in front of
+    /// us ends it. Default off: such requests are answered 481 (RFC 4975 §6, §5.4).
+    pub fn behind_tls_terminator(mut self, on: bool) -> Self {
+        self.behind_tls_terminator = on;
         self
     }
 }

@@ -1,6 +1,9 @@
 //! Connections of a user agent: made, shared among sessions, and given up (RFC 4975 §5.4).
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Instant,
+};
 
 use msrp_core::{
     connection::{Connection, ConnectionError, OutgoingId},
@@ -9,9 +12,10 @@ use msrp_core::{
 };
 
 use crate::{
-    event::{AbortReason, RegistrationLoss, SessionLoss},
+    event::{RegistrationLoss, SessionLoss},
     message::incoming::CurrentChunk,
     names::{OutgoingKey, RegistrationId, SessionId},
+    report::DelayedReport,
     session::SessionState,
     timers::UaTimer,
     user_agent::UserAgent,
@@ -51,15 +55,19 @@ impl Authority {
 pub(crate) struct Peer {
     /// Where it leads, if we opened it.
     pub(crate) authority: Option<Authority>,
-    /// How many sessions are bound to it.
-    pub(crate) sessions: usize,
-    /// How many registrations it carries.
-    pub(crate) registrations: usize,
+    /// The sessions that are bound to it.
+    pub(crate) sessions: BTreeSet<SessionId>,
+    /// The registrations that it carries.
+    pub(crate) registrations: BTreeSet<RegistrationId>,
     /// Our messages under way on it.
     pub(crate) lanes: BTreeMap<OutgoingId, OutgoingKey>,
+    /// Sessions with messages that wait for a lane; each once.
+    pub(crate) want_lanes: VecDeque<SessionId>,
+    /// Requests that wait for room.
+    pub(crate) delayed: Delayed,
     /// The chunk that is coming in.
     pub(crate) current: Option<CurrentChunk>,
-    /// An event that waits until there is room for what follows from it.
+    /// It stands in the queue of those that are not pulled because nobody pulls our events.
     pub(crate) stalled: bool,
     /// An accepted connection has to bind a session by then.
     pub(crate) bind_by: Option<Instant>,
@@ -68,8 +76,17 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn is_unused(&self) -> bool {
-        self.sessions == 0 && self.registrations == 0
+        self.sessions.is_empty() && self.registrations.is_empty()
     }
+}
+
+/// Requests that found no room, as the peer did not read. It is asked for nothing more until there is, so there are few
+/// of them.
+#[derive(Debug, Default)]
+pub(crate) struct Delayed {
+    pub(crate) reports: VecDeque<DelayedReport>,
+    pub(crate) bodiless: BTreeSet<SessionId>,
+    pub(crate) auth: BTreeSet<RegistrationId>,
 }
 
 /// Who waits for a connection that is being made.
@@ -149,6 +166,14 @@ impl UserAgent {
     ) -> Option<ConnectionHandle> {
         let at = self.pending.iter().position(|pending| pending.token == token)?;
         let pending = self.pending.remove(at);
+        let may_be_clear = pending.authority.scheme != Scheme::Msrps || self.config.behind_tls_terminator;
+        let outcome = match outcome {
+            // A driver that cannot do TLS must not get us to talk in the clear (RFC 4975 §6).
+            Ok(peer) if !may_be_clear && !peer.is_tls() => {
+                Err(ConnectFailure::Tls("the connection is not encrypted".to_owned()))
+            }
+            outcome => outcome,
+        };
         let peer = match outcome {
             Ok(peer) => peer,
             Err(failure) => {
@@ -207,24 +232,26 @@ impl UserAgent {
         if let Some((_, peer)) = self.table.get_mut(handle)
             && peer.is_unused()
             && peer.bind_by.is_none()
+            && peer.idle_since.is_none()
         {
-            peer.idle_since.get_or_insert(now);
+            peer.idle_since = Some(now);
             self.timers.insert((now + idle_timeout, UaTimer::Unused(handle)));
         }
     }
 
     /// A connection has ended, and everything on it (RFC 4975 §5.4).
     pub(crate) fn on_closed(&mut self, handle: ConnectionHandle, reason: ConnectionError) {
-        for session in self.sessions.bound_to(handle) {
+        let Some((_, peer)) = self.table.get_mut(handle) else {
+            return;
+        };
+        peer.current = None;
+        let sessions = std::mem::take(&mut peer.sessions);
+        let registrations = std::mem::take(&mut peer.registrations);
+        for session in sessions {
             self.lose_session(session, SessionLoss::Connection(reason));
         }
-        for registration in self.registrations_on(handle) {
+        for registration in registrations {
             self.lose_registration(registration, RegistrationLoss::Connection(reason));
-        }
-        if let Some((_, peer)) = self.table.get_mut(handle)
-            && let Some(chunk) = peer.current.take()
-        {
-            self.abort_incoming(chunk.message, AbortReason::SessionEnded);
         }
     }
 }

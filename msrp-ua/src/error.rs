@@ -24,8 +24,8 @@ pub enum CommandError {
     /// A relay's URI serves one session only (RFC 4976 §3.1).
     #[error("the relay path is used by another session")]
     RelayPathInUse,
-    /// The local URI was not allocated here, or another session has it.
-    #[error("local URI is not free")]
+    /// The local URI names no session, another session has it, or it is not the one of the registration.
+    #[error("local URI is not free, or not that of the registration")]
     LocalUri,
     /// As many sessions exist as may.
     #[error("more than {limit} sessions")]
@@ -33,6 +33,15 @@ pub enum CommandError {
         /// The bound.
         limit: usize,
     },
+    /// As many registrations exist as may.
+    #[error("more than {limit} registrations")]
+    TooManyRegistrations {
+        /// The bound.
+        limit: usize,
+    },
+    /// The user agent has been shut down.
+    #[error("shutting down")]
+    ShuttingDown,
     /// As many messages of the session wait or are under way as may.
     #[error("more than {limit} messages under way in the session")]
     TooManyMessages {

@@ -1,18 +1,20 @@
 //! What a user agent tells its application.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use msrp_core::{
     connection::ConnectionError,
-    grammar::{MessageId, Path, StatusCode},
+    grammar::{MessageId, Path, StatusCode, Uri},
     node::ConnectFailure,
 };
 
 use crate::names::{IncomingKey, OutgoingKey, RegistrationId, SessionId};
 
 /// What a user agent tells its application.
-#[derive(Clone, Debug)]
+///
+/// `Debug` leaves out what is said: of octets it prints how many there are.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum UserAgentEvent {
     /// The session is bound to a connection: messages flow in both directions (RFC 4975 §5.4).
@@ -70,6 +72,8 @@ pub enum UserAgentEvent {
         body: Option<Bytes>,
         /// How many octets it has.
         size: u64,
+        /// Its Content-Disposition where the sender told one.
+        disposition: Option<String>,
         /// As in [`IncomingMessage`](Self::IncomingMessage).
         duplicate: bool,
     },
@@ -107,34 +111,150 @@ pub enum UserAgentEvent {
     Failed {
         /// The message.
         message: OutgoingKey,
+        /// Its identifier on the wire, under which it can be sent again in a session that replaces this one.
+        message_id: MessageId,
         /// First and last octet that the failure is about, where known.
         range: Option<(u64, u64)>,
         /// Why; a timeout is 408 (RFC 4975 §10.4).
         code: StatusCode,
     },
-    /// The session ended before the peer reported on the message.
+    /// A message was given up because its source could not go on, or did not give what it had promised.
+    SourceFailed {
+        /// The message.
+        message: OutgoingKey,
+    },
+    /// The session ended before it was known what became of the message.
     DeliveryUnknown {
         /// The message.
         message: OutgoingKey,
+        /// Its identifier on the wire, under which it can be sent again in a session that replaces this one
+        /// ([`OutgoingMessage::with_message_id`](crate::OutgoingMessage::with_message_id), RFC 4975 §5.4).
+        message_id: MessageId,
     },
     /// A relay has given us a path.
     Registered {
         /// The registration.
         registration: RegistrationId,
-        /// What goes to the front of our To-Path; [`relay_client::sdp_path`](crate::relay_client::sdp_path) makes the path for SDP from it.
+        /// Our URI in it, to be the session's local one.
+        local: Uri,
+        /// The path for our SDP: the relays and our URI.
+        path: Path,
+        /// What the relay gave: the front of our To-Path.
         use_path: Path,
         /// How long the relay stands by it.
         expires: Duration,
         /// It replaces the path of a running registration: signalling has to renegotiate before the old one expires.
         renewed: bool,
     },
-    /// A relay has not given us a path, or has gone.
+    /// A relay has not given us a path, or has gone. A session that uses it is lost as well; where both end with their
+    /// connection, only the session tells.
     RegistrationLost {
         /// The registration.
         registration: RegistrationId,
         /// Why.
         reason: RegistrationLoss,
     },
+}
+
+impl fmt::Debug for UserAgentEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut show = |name: &str, fields: &[(&str, &dyn fmt::Debug)]| {
+            let mut shown = f.debug_struct(name);
+            for (name, value) in fields {
+                shown.field(name, value);
+            }
+            shown.finish()
+        };
+        match self {
+            Self::SessionReady { session } => show("SessionReady", &[("session", session)]),
+            Self::SessionLost { session, reason } => {
+                show("SessionLost", &[("session", session), ("reason", reason)])
+            }
+            Self::IncomingMessage {
+                session,
+                message,
+                content_type,
+                total,
+                duplicate,
+                ..
+            } => show(
+                "IncomingMessage",
+                &[
+                    ("session", session),
+                    ("message", message),
+                    ("content_type", content_type),
+                    ("total", total),
+                    ("duplicate", duplicate),
+                ],
+            ),
+            Self::MessageData {
+                message,
+                offset,
+                data,
+            } => show(
+                "MessageData",
+                &[("message", message), ("offset", offset), ("octets", &data.len())],
+            ),
+            Self::Message {
+                session,
+                message,
+                content_type,
+                size,
+                duplicate,
+                ..
+            } => show(
+                "Message",
+                &[
+                    ("session", session),
+                    ("message", message),
+                    ("content_type", content_type),
+                    ("size", size),
+                    ("duplicate", duplicate),
+                ],
+            ),
+            Self::MessageAborted { message, reason } => {
+                show("MessageAborted", &[("message", message), ("reason", reason)])
+            }
+            Self::Progress { message, sent, total } => show(
+                "Progress",
+                &[("message", message), ("sent", sent), ("total", total)],
+            ),
+            Self::Accepted { message } => show("Accepted", &[("message", message)]),
+            Self::Delivered {
+                message,
+                range,
+                complete,
+            } => show(
+                "Delivered",
+                &[("message", message), ("range", range), ("complete", complete)],
+            ),
+            Self::Failed {
+                message, range, code, ..
+            } => show(
+                "Failed",
+                &[("message", message), ("range", range), ("code", code)],
+            ),
+            Self::SourceFailed { message } => show("SourceFailed", &[("message", message)]),
+            Self::DeliveryUnknown { message, .. } => show("DeliveryUnknown", &[("message", message)]),
+            Self::Registered {
+                registration,
+                expires,
+                renewed,
+                ..
+            } => show(
+                "Registered",
+                &[
+                    ("registration", registration),
+                    ("expires", expires),
+                    ("renewed", renewed),
+                ],
+            ),
+            Self::RegistrationLost { registration, reason } => show(
+                "RegistrationLost",
+                &[("registration", registration), ("reason", reason)],
+            ),
+        }
+    }
 }
 
 /// Why a session is over.
@@ -185,6 +305,8 @@ pub enum RegistrationLoss {
     TimedOut,
     /// The relay could not prove that it knows the password (`rspauth`).
     NotProven,
+    /// The relay through which this one was asked has gone.
+    Inner,
     /// The answer makes no sense: no challenge where one is due, no usable Use-Path, an unknown algorithm.
     Unusable,
 }

@@ -31,6 +31,11 @@ impl IntervalSet {
         total == 0 || self.intervals.get(&1).is_some_and(|&last| last >= total)
     }
 
+    /// The last position that is there.
+    pub fn last(&self) -> Option<u64> {
+        self.intervals.last_key_value().map(|(_, &last)| last)
+    }
+
     /// Adds the positions `first` to `last`; nothing where `last` is smaller. Answers how many of them are new.
     pub fn insert(&mut self, first: u64, last: u64) -> u64 {
         if last < first {
@@ -113,6 +118,7 @@ mod tests {
             prop_assert_eq!(set.octets(), flags.iter().filter(|&&flag| flag).count() as u64);
             let runs = flags.windows(2).filter(|pair| !pair[0] && pair[1]).count();
             prop_assert_eq!(set.pieces(), runs);
+            prop_assert_eq!(set.last(), flags.iter().rposition(|&flag| flag).map(|at| at as u64));
             let total = flags.iter().skip(1).take_while(|&&flag| flag).count() as u64;
             prop_assert!(set.covers(total));
             prop_assert!(!set.covers(total + 1));

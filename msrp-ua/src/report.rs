@@ -1,21 +1,73 @@
 //! REPORTs about what we have received, and those about what we have sent.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use msrp_core::{
     codec::Head,
-    connection::OutgoingRequest,
+    connection::{OutgoingRequest, SendError},
     grammar::{ByteRange, FailureReport, MessageId, Method, Status, StatusCode},
+    node::ConnectionHandle,
 };
 
-use crate::{names::SessionId, user_agent::UserAgent};
+use crate::{error::CommandError, names::IncomingKey, names::SessionId, user_agent::UserAgent};
+
+/// REPORTs that wait for room on one connection at the most; more come from the application only.
+const MAX_DELAYED: usize = 256;
+
+/// A REPORT that found no room.
+#[derive(Debug)]
+pub(crate) struct DelayedReport {
+    session: SessionId,
+    message_id: MessageId,
+    to_path: Bytes,
+    code: StatusCode,
+    range: ByteRange,
+}
 
 impl UserAgent {
-    /// Sends a REPORT; one that cannot be delivered is not sent (RFC 4975 §7.1.2).
+    /// Tells the sender of a message what became of it where it was passed on to.
+    ///
+    /// With 200 a success report is sent, if the sender has asked for one and the session has
+    /// [manual reports](crate::SessionParams::manual_reports); with another code a failure report, unless the sender wants
+    /// none (RFC 4975 §7.1.3, §7.1.4). It works for the newest messages of a session only,
+    /// [as many as are remembered](crate::UserAgentConfig::remembered), and with 200 once for each.
+    ///
+    /// # Errors
+    /// [`CommandError::UnknownSession`], [`CommandError::UnknownMessage`].
+    pub fn report(
+        &mut self,
+        session: SessionId,
+        message: IncomingKey,
+        code: StatusCode,
+    ) -> Result<(), CommandError> {
+        let entry = self
+            .sessions
+            .get_mut(session)
+            .ok_or(CommandError::UnknownSession)?;
+        let received = entry
+            .received
+            .iter_mut()
+            .find(|received| received.message == message)
+            .ok_or(CommandError::UnknownMessage)?;
+        let wanted = if code.is_success() {
+            std::mem::take(&mut received.success_due)
+        } else {
+            received.success_due = false;
+            received.failure_report != FailureReport::No
+        };
+        if wanted {
+            let (message_id, back) = (received.message_id, received.back.clone());
+            let range = ByteRange::whole(received.size);
+            self.send_report(session, message_id, back, code, range);
+        }
+        Ok(())
+    }
+
+    /// Sends a REPORT; one that cannot be delivered any more is not sent (RFC 4975 §7.1.2).
     pub(crate) fn send_report(
         &mut self,
         session: SessionId,
         message_id: MessageId,
-        to_path: &[u8],
+        to_path: Bytes,
         code: StatusCode,
         range: ByteRange,
     ) {
@@ -28,14 +80,14 @@ impl UserAgent {
         let mut octets = BytesMut::new();
         range.write_to(&mut octets);
         let status = Status::new(code).to_string();
-        let Some((connection, _)) = self.table.get_mut(handle) else {
+        let Some((connection, peer)) = self.table.get_mut(handle) else {
             return;
         };
         let sent = connection.send_request(
             now,
             &OutgoingRequest {
                 method: Method::Report,
-                to_path,
+                to_path: &to_path,
                 from_path: &from_path,
                 headers: &[
                     ("Message-ID", message_id.as_bytes()),
@@ -47,10 +99,42 @@ impl UserAgent {
                 tag: None,
             },
         );
-        if let Err(error) = sent {
-            tracing::debug!(%error, "REPORT not sent");
+        match sent {
+            Ok(_) => self.table.mark_ready(handle),
+            Err(SendError::Blocked) if peer.delayed.reports.len() < MAX_DELAYED => {
+                peer.delayed.reports.push_back(DelayedReport {
+                    session,
+                    message_id,
+                    to_path,
+                    code,
+                    range,
+                });
+            }
+            Err(error) => tracing::debug!(%error, "REPORT not sent"),
         }
-        self.table.mark_ready(handle);
+    }
+
+    /// There is room again for what had to wait.
+    pub(crate) fn send_delayed(&mut self, handle: ConnectionHandle) {
+        let Some((_, peer)) = self.table.get_mut(handle) else {
+            return;
+        };
+        let delayed = std::mem::take(&mut peer.delayed);
+        for report in delayed.reports {
+            self.send_report(
+                report.session,
+                report.message_id,
+                report.to_path,
+                report.code,
+                report.range,
+            );
+        }
+        for session in delayed.bodiless {
+            self.send_bodiless(session);
+        }
+        for registration in delayed.auth {
+            self.send_auth(registration);
+        }
     }
 
     /// A REPORT has come. Whatever is wrong with it, it is never answered (RFC 4975 §7.1.2).

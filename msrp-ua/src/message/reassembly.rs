@@ -13,45 +13,65 @@ const COPY_BELOW: usize = 16 * 1024;
 const PIECE: usize = 256 * 1024;
 
 /// Whole messages in memory: exactly the octets received are kept, whatever positions a peer claims.
+///
+/// What keeps more memory alive than four times its octets is copied: a few octets that are left of a long slice, of
+/// which the rest has been overwritten, hold all of it.
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
     /// Position of the first octet → octets; disjoint.
     pieces: BTreeMap<u64, Piece>,
+    octets: usize,
 }
 
+/// Octets, and how many octets of memory they may keep alive.
 #[derive(Debug)]
 enum Piece {
     /// As it was read.
-    Slice(Bytes),
+    Slice(Bytes, usize),
     /// Copied together.
-    Own(BytesMut),
+    Own(BytesMut, usize),
 }
 
 impl Piece {
-    fn len(&self) -> usize {
-        match self {
-            Piece::Slice(octets) => octets.len(),
-            Piece::Own(octets) => octets.len(),
-        }
-    }
-
-    /// Cuts off and returns what stands at `at` and after.
-    fn split_off(&mut self, at: usize) -> Piece {
-        match self {
-            Piece::Slice(octets) => Piece::Slice(octets.split_off(at)),
-            Piece::Own(octets) => Piece::Own(octets.split_off(at)),
-        }
+    fn copied(octets: &[u8]) -> Self {
+        Piece::Own(BytesMut::from(octets), octets.len())
     }
 
     fn octets(&self) -> &[u8] {
         match self {
-            Piece::Slice(octets) => octets,
-            Piece::Own(octets) => octets,
+            Piece::Slice(octets, _) => octets,
+            Piece::Own(octets, _) => octets,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.octets().len()
+    }
+
+    /// Cuts off and returns what stands at `at` and after. Nothing is copied by this alone, so that many small cuts into
+    /// a long piece are not much work.
+    fn split_off(&mut self, at: usize) -> Self {
+        match self {
+            Piece::Slice(octets, held) => Piece::Slice(octets.split_off(at), *held),
+            Piece::Own(octets, held) => Piece::Own(octets.split_off(at), *held),
+        }
+    }
+
+    /// Copies what is left, when that is little beside what it keeps alive.
+    fn settle(&mut self) {
+        let (Piece::Slice(_, held) | Piece::Own(_, held)) = &*self;
+        if self.len() * 4 < *held {
+            *self = Self::copied(self.octets());
         }
     }
 }
 
 impl Assembly {
+    /// How many octets are kept.
+    pub(crate) fn octets(&self) -> usize {
+        self.octets
+    }
+
     /// Puts octets in their place; what stood there gives way, as the chunk received last wins.
     pub(crate) fn write(&mut self, offset: u64, data: Bytes) {
         if data.is_empty() {
@@ -59,17 +79,20 @@ impl Assembly {
         }
         let end = offset + data.len() as u64;
         self.clear_range(offset, end);
+        self.octets += data.len();
         if data.len() < COPY_BELOW {
-            if let Some((&start, Piece::Own(before))) = self.pieces.range_mut(..offset).next_back()
+            if let Some((&start, Piece::Own(before, held))) = self.pieces.range_mut(..offset).next_back()
                 && start + before.len() as u64 == offset
                 && before.len() + data.len() <= PIECE
             {
                 before.extend_from_slice(&data);
+                *held = before.capacity().max(*held);
                 return;
             }
-            self.pieces.insert(offset, Piece::Own(BytesMut::from(&data[..])));
+            self.pieces.insert(offset, Piece::copied(&data));
         } else {
-            self.pieces.insert(offset, Piece::Slice(data));
+            let held = data.len();
+            self.pieces.insert(offset, Piece::Slice(data, held));
         }
     }
 
@@ -79,17 +102,24 @@ impl Assembly {
             let last = first + piece.len() as u64;
             if last > start {
                 let mut cut = piece.split_off((start - first) as usize);
+                piece.settle();
+                self.octets -= (last.min(end) - start) as usize;
                 if last > end {
-                    let after = cut.split_off((end - start) as usize);
+                    let mut after = cut.split_off((end - start) as usize);
+                    after.settle();
                     self.pieces.insert(end, after);
                 }
             }
         }
         while let Some((&first, _)) = self.pieces.range(start..end).next() {
-            if let Some(mut piece) = self.pieces.remove(&first)
-                && first + piece.len() as u64 > end
-            {
-                let after = piece.split_off((end - first) as usize);
+            let Some(mut piece) = self.pieces.remove(&first) else {
+                return;
+            };
+            let last = first + piece.len() as u64;
+            self.octets -= (last.min(end) - first) as usize;
+            if last > end {
+                let mut after = piece.split_off((end - first) as usize);
+                after.settle();
                 self.pieces.insert(end, after);
             }
         }
@@ -98,12 +128,13 @@ impl Assembly {
     /// The octets 1 to `total`, which are all there.
     pub(crate) fn take(&mut self, total: u64) -> Bytes {
         let mut pieces = std::mem::take(&mut self.pieces);
+        self.octets = 0;
         if pieces.len() == 1
             && let Some((1, piece)) = pieces.pop_first()
         {
             let mut whole = match piece {
-                Piece::Slice(octets) => octets,
-                Piece::Own(octets) => octets.freeze(),
+                Piece::Slice(octets, _) => octets,
+                Piece::Own(octets, _) => octets.freeze(),
             };
             whole.truncate(total as usize);
             return whole;
@@ -152,6 +183,7 @@ mod tests {
             for (n, &(offset, len)) in chunks.iter().enumerate() {
                 assembly.write(offset, Bytes::from(vec![n as u8; len]));
                 extent.insert(offset, offset + len as u64 - 1);
+                prop_assert_eq!(assembly.octets() as u64, extent.octets());
                 for octet in &mut naive[offset as usize..offset as usize + len] {
                     *octet = Some(n as u8);
                 }
@@ -167,5 +199,20 @@ mod tests {
             let expected: Vec<u8> = naive[1..].iter().map(|octet| octet.unwrap_or(0xee)).collect();
             prop_assert!(assembly.take(100_000) == expected);
         }
+    }
+    #[test]
+    fn what_is_left_of_overwritten_slices_keeps_little_alive() {
+        // Each slice is overwritten but for its first octet: that octet alone must not keep the slice.
+        let mut assembly = Assembly::default();
+        for n in 0..64_u64 {
+            assembly.write(n + 1, Bytes::from(vec![n as u8; 100_000]));
+        }
+        let held: usize = assembly
+            .pieces
+            .values()
+            .map(|(Piece::Slice(_, held) | Piece::Own(_, held))| *held)
+            .sum();
+        assert!(held <= 4 * assembly.octets(), "{held} for {}", assembly.octets());
+        assert!(assembly.take(100_063)[..64].iter().copied().eq(0..64));
     }
 }

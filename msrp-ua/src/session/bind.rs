@@ -1,9 +1,13 @@
 //! Finding the session of a request, and binding it to the request's connection.
 
-use msrp_core::{codec::Head, grammar::StatusCode, node::ConnectionHandle};
+use msrp_core::{
+    codec::Head,
+    grammar::{Scheme, StatusCode},
+    node::ConnectionHandle,
+};
 
 use super::SessionState;
-use crate::{event::UserAgentEvent, names::SessionId, user_agent::UserAgent};
+use crate::{event::UserAgentEvent, names::SessionId, timers::UaTimer, user_agent::UserAgent};
 
 impl UserAgent {
     /// The session that a request is for, bound to its connection by now (RFC 4975 §5.4 and §7.3).
@@ -16,8 +20,8 @@ impl UserAgent {
         head: &Head,
     ) -> Result<SessionId, StatusCode> {
         let max_uris = self.config.connection.limits().max_uris;
-        let none = |_| StatusCode::NO_SUCH_SESSION;
-        let to_path = head.to_path(max_uris).map_err(none)?;
+        // Paths that cannot be read were answered 400 before this.
+        let to_path = head.to_path(max_uris).map_err(|_| StatusCode::NO_SUCH_SESSION)?;
         let uri = to_path.first().map_err(|_| StatusCode::NO_SUCH_SESSION)?;
         // At an endpoint exactly one URI is left to visit.
         if to_path.len() != 1 {
@@ -28,8 +32,16 @@ impl UserAgent {
             .sessions
             .find(session_id)
             .ok_or(StatusCode::NO_SUCH_SESSION)?;
-        let session = self.sessions.get_mut(id).ok_or(StatusCode::NO_SUCH_SESSION)?;
+        let session = self.sessions.get(id).ok_or(StatusCode::NO_SUCH_SESSION)?;
         if !self.config.match_session_id_only && !session.params.local.same_as(&uri) {
+            return Err(StatusCode::NO_SUCH_SESSION);
+        }
+        // What was promised to be encrypted does not come in the clear (RFC 4975 §6).
+        let clear = self
+            .table
+            .get(connection)
+            .is_none_or(|(connection, _)| !connection.peer().is_tls());
+        if session.params.local.scheme() == Scheme::Msrps && clear && !self.config.behind_tls_terminator {
             return Err(StatusCode::NO_SUCH_SESSION);
         }
         match session.state {
@@ -47,18 +59,22 @@ impl UserAgent {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
+        tracing::debug!(session = id.0, "session bound");
         session.state = SessionState::Bound(connection);
-        let interval = self.config.keep_alive;
-        session.keep_alive_at = interval.map(|interval| self.now + interval);
-        if let Some(at) = session.keep_alive_at {
-            self.timers.insert((at, crate::timers::UaTimer::KeepAlive(id)));
+        session.wants_lane = !session.waiting.is_empty();
+        let wants_lane = session.wants_lane;
+        if let Some(interval) = self.config.keep_alive {
+            self.timers.insert((self.now + interval, UaTimer::KeepAlive(id)));
         }
         if let Some((_, peer)) = self.table.get_mut(connection) {
-            peer.sessions += 1;
+            peer.sessions.insert(id);
             peer.idle_since = None;
             peer.bind_by = None;
+            if wants_lane {
+                peer.want_lanes.push_back(id);
+            }
         }
         self.push_event(UserAgentEvent::SessionReady { session: id });
-        self.start_waiting(id);
+        self.start_waiting(connection);
     }
 }

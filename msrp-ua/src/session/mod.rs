@@ -12,7 +12,10 @@ use hashbrown::HashMap;
 use msrp_core::{grammar::MessageId, node::ConnectionHandle};
 
 pub use self::params::{Receive, Role, SessionParams};
-use crate::names::{IncomingKey, OutgoingKey, SessionId};
+use crate::{
+    message::incoming::{Received, RefusedMessage},
+    names::{IncomingKey, OutgoingKey, SessionId},
+};
 
 /// How far a session has got.
 ///
@@ -39,18 +42,44 @@ pub(crate) struct Session {
     pub(crate) begun: bool,
     /// Messages that wait for the session to be bound, or for a lane.
     pub(crate) waiting: VecDeque<OutgoingKey>,
-    /// Our messages by their identifier, until nothing about them is awaited.
+    /// It stands in the queue of its connection for lanes.
+    pub(crate) wants_lane: bool,
+    /// Our messages by their identifier; those about which nothing is awaited are in `retired` as well.
     pub(crate) outgoing: HashMap<MessageId, OutgoingKey, foldhash::fast::RandomState>,
+    /// Messages that are kept for late reports only, the oldest first.
+    pub(crate) retired: VecDeque<OutgoingKey>,
     /// Unfinished incoming messages by their identifier.
     pub(crate) incoming: BTreeMap<MessageId, IncomingKey>,
-    /// Identifiers of messages that were received, the newest last.
-    pub(crate) seen: VecDeque<MessageId>,
+    /// Messages that were received, the newest last.
+    pub(crate) received: VecDeque<Received>,
+    /// Messages that were refused, or given up by their sender, so that later chunks of them are refused too.
+    pub(crate) refused: VecDeque<RefusedMessage>,
     /// Media types that the peer has answered with 415 (RFC 4975 §10.6).
     pub(crate) refused_types: Vec<String>,
-    pub(crate) keep_alive_at: Option<Instant>,
 }
 
 impl Session {
+    pub(crate) fn new(params: SessionParams, state: SessionState) -> Self {
+        Self {
+            params,
+            state,
+            begun: false,
+            waiting: VecDeque::new(),
+            wants_lane: false,
+            outgoing: HashMap::default(),
+            retired: VecDeque::new(),
+            incoming: BTreeMap::new(),
+            received: VecDeque::new(),
+            refused: VecDeque::new(),
+            refused_types: Vec::new(),
+        }
+    }
+
+    /// How many messages of ours something is awaited about.
+    pub(crate) fn under_way(&self) -> usize {
+        self.outgoing.len().saturating_sub(self.retired.len())
+    }
+
     pub(crate) fn connection(&self) -> Option<ConnectionHandle> {
         match self.state {
             SessionState::Bound(connection) => Some(connection),
@@ -107,13 +136,5 @@ impl Sessions {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionId, &Session)> {
         self.by_id.iter().map(|(&id, session)| (id, session))
-    }
-
-    /// The sessions bound to a connection, in the order of their age.
-    pub(crate) fn bound_to(&self, connection: ConnectionHandle) -> Vec<SessionId> {
-        self.iter()
-            .filter(|(_, session)| session.state == SessionState::Bound(connection))
-            .map(|(id, _)| id)
-            .collect()
     }
 }

@@ -50,17 +50,22 @@ pub struct SessionParams {
     pub max_size: u64,
     /// What becomes of incoming messages. Default [`Receive::Whole`].
     pub receive: Receive,
+    /// The application itself tells by [`UserAgent::report`](crate::UserAgent::report) what became of each message, where
+    /// otherwise success is reported as soon as all of it has come. Default off.
+    pub manual_reports: bool,
     /// What makes the peer's certificate trustworthy where we connect by TLS. Default by name and issuer.
     pub trust: Trust,
 }
 
 impl SessionParams {
     /// A session between `local` and `remote` in which everything is accepted.
-    pub fn new(local: Uri, remote: Path, role: Role) -> Self {
+    ///
+    /// `remote` is what stands in the peer's `a=path`, or its URI alone where it uses no relay.
+    pub fn new(local: Uri, remote: impl Into<Path>, role: Role) -> Self {
         let everything = AcceptTypes::parse(b"*").unwrap_or_default();
         Self {
             local,
-            remote,
+            remote: remote.into(),
             role,
             relay: None,
             peer_accepts: everything.clone(),
@@ -68,6 +73,7 @@ impl SessionParams {
             accepts: everything,
             max_size: 1024 * 1024,
             receive: Receive::Whole,
+            manual_reports: false,
             trust: Trust::Pki,
         }
     }
@@ -95,6 +101,12 @@ impl SessionParams {
     /// Sets what becomes of incoming messages.
     pub fn with_receive(mut self, receive: Receive) -> Self {
         self.receive = receive;
+        self
+    }
+
+    /// Leaves success reports to the application, which passes messages on and reports what became of them there.
+    pub fn with_manual_reports(mut self) -> Self {
+        self.manual_reports = true;
         self
     }
 

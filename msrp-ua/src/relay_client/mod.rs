@@ -1,0 +1,302 @@
+//! Getting a path from a relay: AUTH with Digest, renewed before it expires (RFC 4976 §5.1, §9.1).
+//!
+//! ```text
+//!   Connecting ─▶ AUTH ──401──▶ AUTH with credentials ──200──▶ Registered ──Expires near──▶ AUTH …
+//!                  └─ other code, no answer, rspauth wrong ─▶ lost
+//! ```
+
+mod auth;
+mod digest;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use msrp_core::{
+    grammar::{Path, Scheme, Uri},
+    node::{ConnectionHandle, Trust},
+};
+
+use self::digest::Digest;
+use crate::{
+    connect::Authority,
+    error::CommandError,
+    event::{RegistrationLoss, SessionLoss, UserAgentEvent},
+    names::{RegistrationId, SessionId},
+    user_agent::UserAgent,
+};
+
+/// Whom to ask for a path, and as whom.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct RelayAccount {
+    /// The relay, such as `msrps://relay.example.com:2855;tcp`; without a port it is looked up.
+    pub relay: Uri,
+    /// The user.
+    pub user: String,
+    password: String,
+    /// How long the path should live. Default: as the relay likes.
+    pub expires: Option<Duration>,
+    /// What makes the relay's certificate trustworthy. Default by name and issuer.
+    pub trust: Trust,
+    /// The registration at the relay before this one. Default none: this relay is the first.
+    pub through: Option<RegistrationId>,
+}
+
+impl RelayAccount {
+    /// An account at a relay.
+    pub fn new(relay: Uri, user: impl Into<String>, password: impl Into<String>) -> Self {
+        Self {
+            relay,
+            user: user.into(),
+            password: password.into(),
+            expires: None,
+            trust: Trust::Pki,
+            through: None,
+        }
+    }
+
+    /// Asks for a path of this life.
+    pub fn with_expires(mut self, expires: Duration) -> Self {
+        self.expires = Some(expires);
+        self
+    }
+
+    /// Asks this relay through another, at which `inner` is registered: messages then go over both (RFC 4976 §5.1). The
+    /// session uses this registration; the inner one serves it alone from now on.
+    pub fn through(mut self, inner: RegistrationId) -> Self {
+        self.through = Some(inner);
+        self
+    }
+
+    /// Sets what makes the relay's certificate trustworthy.
+    pub fn with_trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+}
+
+/// Passwords are nobody's business.
+impl std::fmt::Debug for RelayAccount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RelayAccount")
+            .field("relay", &self.relay)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whom the path of a registration serves; it serves only one (RFC 4976 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UsedBy {
+    Session(SessionId),
+    /// The next relay was asked through it.
+    Outer(RegistrationId),
+}
+
+/// One registration.
+pub(crate) struct Registration {
+    relay: Uri,
+    through: Option<RegistrationId>,
+    own: Uri,
+    connection: Option<ConnectionHandle>,
+    digest: Digest,
+    /// The life that is asked for.
+    expires: Option<u32>,
+    /// AUTHs since the last success.
+    attempts: u32,
+    use_path: Option<Path>,
+    used_by: Option<UsedBy>,
+}
+
+impl std::fmt::Debug for Registration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registration")
+            .field("relay", &self.relay)
+            .field("used_by", &self.used_by)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The path for SDP: the relay's Use-Path, reversed, and then our own URI (RFC 4976 §5.1).
+pub fn sdp_path(use_path: &Path, own: &Uri) -> Path {
+    let mut uris: Vec<Uri> = use_path.uris().iter().rev().cloned().collect();
+    uris.push(own.clone());
+    // A path made of URIs has at least one.
+    Path::from_uris(&uris).unwrap_or_else(|_| use_path.reversed())
+}
+
+/// The registrations of a user agent.
+#[derive(Debug, Default)]
+pub(crate) struct Registrations(pub(crate) BTreeMap<RegistrationId, Registration>);
+
+impl UserAgent {
+    /// Asks a relay for a path for one session. [`UserAgentEvent::Registered`] brings it.
+    ///
+    /// # Errors
+    /// [`CommandError::PlainRelay`] for a relay that is not `msrps`, unless the configuration allows it;
+    /// [`CommandError::TooManyRegistrations`]. For a relay [behind another](RelayAccount::through) also
+    /// [`CommandError::UnknownRegistration`], [`CommandError::NotRegistered`] and [`CommandError::RelayPathInUse`].
+    pub fn register(&mut self, account: RelayAccount) -> Result<RegistrationId, CommandError> {
+        self.check_running()?;
+        if account.relay.scheme() != Scheme::Msrps && !self.config.allow_plain_auth {
+            return Err(CommandError::PlainRelay);
+        }
+        let limit = self.config.max_registrations;
+        if self.registrations.0.len() >= limit {
+            return Err(CommandError::TooManyRegistrations { limit });
+        }
+        self.next_key += 1;
+        let id = RegistrationId(self.next_key);
+        let inner = match account.through {
+            Some(inner) => {
+                let inner = self
+                    .registrations
+                    .0
+                    .get_mut(&inner)
+                    .ok_or(CommandError::UnknownRegistration)?;
+                let connection = inner.free()?;
+                inner.used_by = Some(UsedBy::Outer(id));
+                // Both relays lead to the same URI of ours.
+                Some((inner.own.clone(), connection))
+            }
+            None => None,
+        };
+        let (own, connection) = match inner {
+            Some((own, connection)) => (own, Some(connection)),
+            None => (self.allocate_uri(), None),
+        };
+        let authority = Authority::of(&account.relay, &account.trust);
+        let expires = account
+            .expires
+            .map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
+        self.registrations.0.insert(
+            id,
+            Registration {
+                relay: account.relay,
+                through: account.through,
+                own,
+                connection: None,
+                digest: Digest::new(account.user, account.password),
+                expires,
+                attempts: 0,
+                use_path: None,
+                used_by: None,
+            },
+        );
+        match connection {
+            Some(handle) => self.begin_registration(id, handle),
+            None => self.connect_registration(id, authority),
+        }
+        Ok(id)
+    }
+
+    /// Gives a path up, and with it the session that uses it. The relay forgets it when it expires, or when the connection
+    /// ends.
+    ///
+    /// # Errors
+    /// [`CommandError::UnknownRegistration`].
+    pub fn unregister(&mut self, id: RegistrationId) -> Result<(), CommandError> {
+        let registration = self
+            .take_registration(id)
+            .ok_or(CommandError::UnknownRegistration)?;
+        self.lose_user(registration.used_by);
+        Ok(())
+    }
+
+    /// Our URI in a registration: the session that uses it has to have it as its local URI, since the relay knows the
+    /// way back by it.
+    pub fn registered_uri(&self, id: RegistrationId) -> Option<&Uri> {
+        self.registrations
+            .0
+            .get(&id)
+            .map(|registration| &registration.own)
+    }
+
+    /// The path that a relay has given.
+    pub fn use_path(&self, id: RegistrationId) -> Option<&Path> {
+        self.registrations.0.get(&id)?.use_path.as_ref()
+    }
+
+    pub(crate) fn knows_registration(&self, id: RegistrationId) -> bool {
+        self.registrations.0.contains_key(&id)
+    }
+
+    /// The connection for a session that wants to use a registration.
+    pub(crate) fn relay_for(
+        &self,
+        id: RegistrationId,
+        local: &Uri,
+    ) -> Result<ConnectionHandle, CommandError> {
+        let registration = self
+            .registrations
+            .0
+            .get(&id)
+            .ok_or(CommandError::UnknownRegistration)?;
+        let connection = registration.free()?;
+        if registration.own != *local {
+            return Err(CommandError::LocalUri);
+        }
+        Ok(connection)
+    }
+
+    pub(crate) fn use_registration(&mut self, id: RegistrationId, session: SessionId) {
+        if let Some(registration) = self.registrations.0.get_mut(&id) {
+            registration.used_by = Some(UsedBy::Session(session));
+        }
+    }
+
+    /// The session that a registration was for has ended, and with it the path; those of inner relays too.
+    pub(crate) fn retire_registration(&mut self, id: RegistrationId) {
+        let mut next = Some(id);
+        while let Some(registration) = next.and_then(|id| self.take_registration(id)) {
+            next = registration.through;
+        }
+    }
+
+    /// Removes a registration; its connection has one user less.
+    fn take_registration(&mut self, id: RegistrationId) -> Option<Registration> {
+        let registration = self.registrations.0.remove(&id)?;
+        if let Some(handle) = registration.connection {
+            if let Some((_, peer)) = self.table.get_mut(handle) {
+                peer.registrations.remove(&id);
+            }
+            self.note_unused(handle);
+        }
+        if let Some(inner) = registration.through
+            && let Some(inner) = self.registrations.0.get_mut(&inner)
+        {
+            inner.used_by = None;
+        }
+        Some(registration)
+    }
+
+    pub(crate) fn lose_registration(&mut self, id: RegistrationId, reason: RegistrationLoss) {
+        let Some(registration) = self.take_registration(id) else {
+            return;
+        };
+        tracing::debug!(registration = id.0, ?reason, "registration lost");
+        self.push_event(UserAgentEvent::RegistrationLost {
+            registration: id,
+            reason,
+        });
+        self.lose_user(registration.used_by);
+    }
+
+    fn lose_user(&mut self, used_by: Option<UsedBy>) {
+        match used_by {
+            Some(UsedBy::Session(session)) => self.lose_session(session, SessionLoss::Relay),
+            Some(UsedBy::Outer(outer)) => self.lose_registration(outer, RegistrationLoss::Inner),
+            None => {}
+        }
+    }
+}
+
+impl Registration {
+    /// The connection, if the registration has a path that nobody uses yet.
+    fn free(&self) -> Result<ConnectionHandle, CommandError> {
+        match (&self.use_path, self.used_by, self.connection) {
+            (None, ..) | (.., None) => Err(CommandError::NotRegistered),
+            (_, Some(_), _) => Err(CommandError::RelayPathInUse),
+            (Some(_), None, Some(connection)) => Ok(connection),
+        }
+    }
+}

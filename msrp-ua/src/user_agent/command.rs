@@ -1,0 +1,110 @@
+//! What an application says from another thread.
+
+use msrp_core::grammar::StatusCode;
+
+use super::UserAgent;
+use crate::{
+    error::CommandError,
+    message::{OutgoingMessage, incoming::Accept},
+    names::{IncomingKey, OutgoingKey, RegistrationId, SessionId},
+    relay_client::RelayAccount,
+    session::SessionParams,
+};
+
+/// What is to be done with a user agent where it lives.
+type Call = Box<dyn FnOnce(&mut UserAgent) -> Result<(), CommandError> + Send>;
+
+/// What an application can tell a user agent from another thread.
+///
+/// Who needs what the methods return (the key of a message, the name of a session) uses [`call`](Self::call).
+#[non_exhaustive]
+pub enum UserAgentCommand {
+    /// See [`UserAgent::register`].
+    Register(Box<RelayAccount>),
+    /// See [`UserAgent::unregister`].
+    Unregister(RegistrationId),
+    /// See [`UserAgent::open_session`].
+    OpenSession(Box<SessionParams>),
+    /// See [`UserAgent::close_session`].
+    CloseSession(SessionId),
+    /// See [`UserAgent::send`].
+    Send(SessionId, Box<OutgoingMessage>),
+    /// See [`UserAgent::cancel`].
+    Cancel(OutgoingKey),
+    /// See [`UserAgent::source_ready`].
+    SourceReady(OutgoingKey),
+    /// See [`UserAgent::accept`].
+    Accept(IncomingKey, Accept),
+    /// See [`UserAgent::reject`].
+    Reject(IncomingKey, StatusCode),
+    /// See [`UserAgent::report`].
+    Report(SessionId, IncomingKey, StatusCode),
+    /// Anything, see [`call`](Self::call).
+    Call(Call),
+    /// See [`UserAgent::shut_down`].
+    ShutDown,
+}
+
+impl UserAgentCommand {
+    /// Does something with the user agent where it lives, quickly and without waiting for anything.
+    ///
+    /// ```
+    /// # use std::sync::mpsc::channel;
+    /// # use msrp_ua::{OutgoingMessage, SessionId, UserAgentCommand};
+    /// # fn say(session: SessionId) {
+    /// let (key_is, key) = channel();
+    /// let command = UserAgentCommand::call(move |agent| {
+    ///     let sent = agent.send(session, OutgoingMessage::text("Hello"))?;
+    ///     let _nobody_waits = key_is.send(sent);
+    ///     Ok(())
+    /// });
+    /// # }
+    /// ```
+    pub fn call(what: impl FnOnce(&mut UserAgent) -> Result<(), CommandError> + Send + 'static) -> Self {
+        UserAgentCommand::Call(Box::new(what))
+    }
+}
+
+impl std::fmt::Debug for UserAgentCommand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            UserAgentCommand::Register(_) => "Register",
+            UserAgentCommand::Unregister(_) => "Unregister",
+            UserAgentCommand::OpenSession(_) => "OpenSession",
+            UserAgentCommand::CloseSession(_) => "CloseSession",
+            UserAgentCommand::Send(..) => "Send",
+            UserAgentCommand::Cancel(_) => "Cancel",
+            UserAgentCommand::SourceReady(_) => "SourceReady",
+            UserAgentCommand::Accept(..) => "Accept",
+            UserAgentCommand::Reject(..) => "Reject",
+            UserAgentCommand::Report(..) => "Report",
+            UserAgentCommand::Call(_) => "Call",
+            UserAgentCommand::ShutDown => "ShutDown",
+        })
+    }
+}
+
+impl UserAgent {
+    pub(super) fn on_command(&mut self, command: UserAgentCommand) -> Result<(), CommandError> {
+        match command {
+            UserAgentCommand::Register(account) => self.register(*account).map(|_| ()),
+            UserAgentCommand::Unregister(id) => self.unregister(id),
+            UserAgentCommand::OpenSession(params) => self.open_session(*params).map(|_| ()),
+            UserAgentCommand::CloseSession(id) => self.close_session(id),
+            UserAgentCommand::Send(id, message) => self.send(id, *message).map(|_| ()),
+            UserAgentCommand::Cancel(key) => self.cancel(key),
+            UserAgentCommand::SourceReady(key) => {
+                self.source_ready(key);
+                Ok(())
+            }
+            UserAgentCommand::Accept(key, how) => self.accept(key, how),
+            UserAgentCommand::Reject(key, code) => self.reject(key, code),
+            UserAgentCommand::Report(session, key, code) => self.report(session, key, code),
+            UserAgentCommand::Call(call) => call(self),
+            UserAgentCommand::ShutDown => {
+                self.shut_down();
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Sessions, connections, messages and registrations in one place.
+
+mod bodiless;
+mod command;
+mod node;
+mod pump;
+pub(crate) mod tag;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    convert::Infallible,
+    time::Instant,
+};
+
+use hashbrown::HashMap;
+use msrp_core::{
+    connection::CloseReason,
+    grammar::{Scheme, Uri},
+    node::{Action, ConnectionHandle},
+    rng::IdSource,
+    table::ConnectionTable,
+};
+
+pub use self::command::UserAgentCommand;
+use crate::{
+    config::UserAgentConfig,
+    connect::{Authority, Peer, Pending},
+    error::CommandError,
+    event::{AbortReason, SessionLoss, UserAgentEvent},
+    message::{incoming::Incoming, outgoing::Outgoing},
+    names::{IncomingKey, OutgoingKey, SessionId},
+    relay_client::Registrations,
+    session::{Role, Session, SessionParams, SessionState, Sessions},
+    timers::UaTimer,
+};
+
+/// The MSRP side of an endpoint: sessions, their messages, and the relays that they go through.
+///
+/// It is a [`Node`](msrp_core::node::Node): a driver of `msrp-transport`, or a loop of your own, moves its octets. What the application wants
+/// it says by the methods (or, from another thread, by a [`UserAgentCommand`]); what it should know comes by
+/// [`poll_event`](msrp_core::node::Node::poll_event). Methods take effect at the time that the node was told last; call
+/// [`tick`](Self::tick) before them where that may be long ago.
+#[derive(Debug)]
+pub struct UserAgent {
+    pub(crate) config: UserAgentConfig,
+    pub(crate) now: Instant,
+    pub(crate) ids: IdSource,
+    pub(crate) table: ConnectionTable<Peer>,
+    pub(crate) sessions: Sessions,
+    pub(crate) outgoing: HashMap<OutgoingKey, Outgoing, foldhash::fast::RandomState>,
+    pub(crate) incoming: BTreeMap<IncomingKey, Incoming>,
+    /// Octets of incoming messages that are put together in memory.
+    pub(crate) buffered: usize,
+    pub(crate) registrations: Registrations,
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) timers: BTreeSet<(Instant, UaTimer)>,
+    pub(crate) actions: VecDeque<Action<Infallible>>,
+    pub(crate) next_key: u64,
+    pub(crate) next_token: u64,
+    events: VecDeque<UserAgentEvent>,
+    /// Connections that are not pulled because nobody pulls our events.
+    stalled: VecDeque<ConnectionHandle>,
+    draining: bool,
+}
+
+impl UserAgent {
+    /// A user agent. `seed` has to come from a cryptographic source of randomness and to be used once.
+    pub fn new(now: Instant, config: UserAgentConfig, seed: [u8; 32]) -> Self {
+        Self {
+            config,
+            now,
+            ids: IdSource::from_seed(seed),
+            table: ConnectionTable::new(),
+            sessions: Sessions::default(),
+            outgoing: HashMap::default(),
+            incoming: BTreeMap::new(),
+            buffered: 0,
+            registrations: Registrations::default(),
+            pending: Vec::new(),
+            timers: BTreeSet::new(),
+            actions: VecDeque::new(),
+            next_key: 0,
+            next_token: 0,
+            events: VecDeque::new(),
+            stalled: VecDeque::new(),
+            draining: false,
+        }
+    }
+
+    /// Tells the time.
+    pub fn tick(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &UserAgentConfig {
+        &self.config
+    }
+
+    /// Sets the authority of URIs allocated from now on, once the port that we listen on is known.
+    pub fn set_authority(&mut self, host: impl Into<String>, port: u16) {
+        self.config.host = host.into();
+        self.config.port = port;
+    }
+
+    /// A new URI for one session, with 128 random bits (RFC 4975 §14.1 asks for 80).
+    pub fn allocate_uri(&mut self) -> Uri {
+        let scheme = if self.config.tls {
+            Scheme::Msrps
+        } else {
+            Scheme::Msrp
+        };
+        let session_id = self.ids.session_id(128);
+        let UserAgentConfig { host, port, .. } = &self.config;
+        Uri::build(scheme, host, *port, Some(&session_id), "tcp")
+            // A host that cannot stand in a URI is a mistake in the configuration; the URI still is one, and unique.
+            .inspect_err(|error| tracing::error!(%error, "the configured host cannot stand in a URI"))
+            .or_else(|_| Uri::build(scheme, "invalid.invalid", *port, Some(&session_id), "tcp"))
+            .unwrap_or_else(|_| unreachable!("a fixed host, a number and base32 make a URI"))
+    }
+
+    /// Begins a session that signalling has agreed on.
+    ///
+    /// The active side connects and says something at once; the passive side waits to be bound (RFC 4975 §5.4). With a
+    /// relay the session is bound to the connection over which the relay was asked.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub fn open_session(&mut self, params: SessionParams) -> Result<SessionId, CommandError> {
+        self.check_running()?;
+        let limit = self.config.max_sessions;
+        if self.sessions.len() >= limit {
+            return Err(CommandError::TooManySessions { limit });
+        }
+        let relay = match params.relay {
+            Some(relay) => Some(self.relay_for(relay, &params.local)?),
+            None => None,
+        };
+        let authority = Authority::of(params.remote.first(), &params.trust);
+        let (role, registration) = (params.role, params.relay);
+        let state = match role {
+            Role::Active => SessionState::Connecting,
+            Role::Passive => SessionState::AwaitingBind(self.now + self.config.bind_timeout),
+        };
+        let session = Session::new(params, state);
+        let id = self.sessions.insert(session).ok_or(CommandError::LocalUri)?;
+        if let Some(registration) = registration {
+            self.use_registration(registration, id);
+        }
+        match (relay, role) {
+            (Some(handle), Role::Active) => self.begin_session(id, handle),
+            (Some(handle), Role::Passive) => self.bind(id, handle),
+            (None, Role::Active) => self.connect_session(id, authority),
+            (None, Role::Passive) => {
+                self.timers
+                    .insert((self.now + self.config.bind_timeout, UaTimer::Bind(id)));
+            }
+        }
+        Ok(id)
+    }
+
+    /// Ends a session, as signalling has agreed (BYE). Messages under way are abandoned; late requests get 481.
+    ///
+    /// # Errors
+    /// [`CommandError::UnknownSession`].
+    pub fn close_session(&mut self, id: SessionId) -> Result<(), CommandError> {
+        self.end_session(id).ok_or(CommandError::UnknownSession)
+    }
+
+    /// Ends everything: sessions are closed, connections flushed and closed, and nothing new is taken.
+    pub fn shut_down(&mut self) {
+        self.draining = true;
+        let ids: Vec<_> = self.sessions.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            self.end_session(id);
+        }
+        self.registrations.0.clear();
+        for handle in self.table.handles() {
+            if let Some((connection, _)) = self.table.get_mut(handle) {
+                connection.close(self.now, CloseReason::Shutdown);
+            }
+            self.pump(handle);
+        }
+    }
+
+    pub(crate) fn check_running(&self) -> Result<(), CommandError> {
+        if self.draining {
+            Err(CommandError::ShuttingDown)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// How many sessions there are.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// How many connections there are.
+    pub fn connection_count(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Octets of unfinished incoming messages that are held in memory.
+    pub fn buffered(&self) -> usize {
+        self.buffered
+    }
+
+    /// The connection that a session is bound to.
+    pub(crate) fn connection_of(&self, id: SessionId) -> Option<ConnectionHandle> {
+        self.sessions.get(id)?.connection()
+    }
+
+    fn end_session(&mut self, id: SessionId) -> Option<()> {
+        let session = self.sessions.get(id)?;
+        let connection = session.connection();
+        // In the order in which they were given, so that a seed replays exactly.
+        let mut outgoing: Vec<_> = session.outgoing.values().copied().collect();
+        outgoing.sort_unstable();
+        let incoming: Vec<_> = session.incoming.values().copied().collect();
+        for key in outgoing {
+            self.abandon_outgoing(key);
+        }
+        for key in incoming {
+            self.abort_incoming(key, AbortReason::SessionEnded);
+        }
+        let session = self.sessions.remove(id)?;
+        if let Some(handle) = connection {
+            if let Some((_, peer)) = self.table.get_mut(handle) {
+                peer.sessions.remove(&id);
+            }
+            self.note_unused(handle);
+        }
+        if let Some(relay) = session.params.relay {
+            // Its path has served its one session (RFC 4976 §3.1).
+            self.retire_registration(relay);
+        }
+        Some(())
+    }
+
+    /// A session is over for a reason of the MSRP side.
+    pub(crate) fn lose_session(&mut self, id: SessionId, reason: SessionLoss) {
+        if self.end_session(id).is_some() {
+            tracing::debug!(session = id.0, ?reason, "session lost");
+            self.push_event(UserAgentEvent::SessionLost { session: id, reason });
+        }
+    }
+
+    pub(crate) fn push_event(&mut self, event: UserAgentEvent) {
+        self.events.push_back(event);
+    }
+}
