@@ -50,7 +50,7 @@ pub enum LoadError {
         /// Sent altogether.
         sent: u64,
         /// How long was waited.
-        seconds: u64,
+        seconds: f64,
     },
     /// `/proc` does not tell.
     #[error("--server-pid {0}: {1}")]

@@ -15,9 +15,6 @@ use super::{
     setup,
 };
 
-/// How long messages in flight may take to arrive after the last was sent.
-const GRACE: Duration = Duration::from_secs(20);
-
 /// What has arrived.
 #[derive(Clone, Debug)]
 pub struct Arrivals {
@@ -55,6 +52,7 @@ pub struct Flow {
     arrivals: Arrivals,
     /// Pairs that may have something to send.
     ready: Vec<usize>,
+    grace: Duration,
 }
 
 impl Flow {
@@ -90,6 +88,7 @@ impl Flow {
             buffer: Vec::new(),
             began: Instant::now(),
             arrivals: Arrivals::new(),
+            grace: Duration::from_secs_f64(options.grace),
         })
     }
 
@@ -128,14 +127,15 @@ impl Flow {
         for pair in &mut self.pairs {
             pair.limit(0);
         }
-        self.finish(Instant::now() + GRACE)
+        self.finish(self.grace)
     }
 
     /// Waits until all that was begun has arrived.
     ///
     /// # Errors
     /// [`LoadError::Lost`] where that is not so in time.
-    pub fn finish(&mut self, end: Instant) -> Result<(), LoadError> {
+    pub fn finish(&mut self, patience: Duration) -> Result<(), LoadError> {
+        let end = Instant::now() + patience;
         self.ready.clear();
         self.ready.extend(0..self.pairs.len());
         loop {
@@ -155,7 +155,7 @@ impl Flow {
                 return Err(LoadError::Lost {
                     missing: sent - done,
                     sent,
-                    seconds: GRACE.as_secs(),
+                    seconds: patience.as_secs_f64(),
                 });
             }
             self.wait(end - now)?;

@@ -60,6 +60,9 @@ pub struct Options {
     /// Seconds before that.
     #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
     pub warmup: f64,
+    /// Seconds that messages in flight may take to arrive after the last was sent.
+    #[arg(long, value_name = "S", default_value_t = 20.0, value_parser = seconds)]
+    pub grace: f64,
     /// Relays in each message's path: 1, only the receiver has authenticated, and the sender connects to the relay as to
     /// its peer's; 2, both have, and the relay stands in the path twice.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
@@ -150,9 +153,17 @@ fn relay_address(text: &str) -> Result<Relay, String> {
         .ok_or("msrp://HOST:PORT is wanted (plain TCP)")?
         .trim_end_matches(";tcp")
         .trim_end_matches('/');
-    let mut addresses = authority.to_socket_addrs().map_err(|error| error.to_string())?;
+    let addresses: Vec<_> = authority
+        .to_socket_addrs()
+        .map_err(|error| error.to_string())?
+        .collect();
+    // A name such as localhost may have addresses of both families, and servers under test seldom listen on both.
+    let address = addresses
+        .iter()
+        .find(|address| address.is_ipv4())
+        .or(addresses.first());
     Ok(Relay {
-        address: addresses.next().ok_or("no address of this name")?,
+        address: *address.ok_or("no address of this name")?,
         uri: format!("msrp://{authority};tcp"),
     })
 }
