@@ -25,8 +25,7 @@ pub fn run(options: &Options) -> Result<Report, LoadError> {
     server.reset_peak();
     let before = server.usage()?;
     if let Some(deaf) = flow.pairs_mut().first_mut() {
-        deaf.deaf = true;
-        deaf.limit(u64::MAX);
+        deaf.turn_deaf();
     }
     let beside = Measured::over(&mut flow, options.seconds, Some(&server))?;
     let peak = server.peak()?;

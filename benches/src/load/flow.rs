@@ -143,9 +143,9 @@ impl Flow {
             let (sent, done) = self
                 .pairs
                 .iter()
-                .filter(|pair| !pair.deaf)
+                .filter(|pair| !pair.is_deaf())
                 .fold((0, 0), |(sent, done), pair| {
-                    (sent + pair.sent(), done + pair.completed())
+                    (sent + pair.begun(), done + pair.completed())
                 });
             if sent == done {
                 return Ok(());
@@ -208,11 +208,9 @@ impl Flow {
                 }
                 if event.is_readable() {
                     let now = nanos(began.elapsed());
-                    pair.receive(text, buffer, |message| {
+                    pair.receive(text, buffer, |begun| {
                         arrivals.messages += 1;
-                        arrivals
-                            .latency
-                            .saturating_record(now.saturating_sub(message.begun));
+                        arrivals.latency.saturating_record(now.saturating_sub(begun));
                     })?;
                 }
             }
