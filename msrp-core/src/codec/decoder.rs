@@ -21,7 +21,7 @@ pub enum Framing {
 }
 
 /// What the decoder found.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 #[allow(
     clippy::large_enum_variant,
@@ -34,6 +34,17 @@ pub enum DecodeEvent {
     Body(Bytes),
     /// The end of the chunk.
     EndLine(ContinuationFlag),
+}
+
+/// Bodies are nobody's business, so only their length is printed.
+impl std::fmt::Debug for DecodeEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DecodeEvent::Head(head) => f.debug_tuple("Head").field(head).finish(),
+            DecodeEvent::Body(octets) => f.debug_tuple("Body").field(&octets.len()).finish(),
+            DecodeEvent::EndLine(flag) => f.debug_tuple("EndLine").field(flag).finish(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -133,6 +133,9 @@ pub enum EncodeError {
     /// REPORT never carries Success-Report or Failure-Report (RFC 4975 §7.1.2).
     #[error("REPORT with a report header")]
     ReportAboutReport,
+    /// A REPORT has a Message-ID and a Status (RFC 4975 §7.1.2).
+    #[error("REPORT without Message-ID or Status")]
+    IncompleteReport,
     /// A body without a Content-Type, or the reverse (RFC 4975 §7.1).
     #[error("a body and a Content-Type go together")]
     ContentType,

@@ -1,5 +1,7 @@
 //! What a connection tells, and the names it gives.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::ConnectionError;
@@ -20,7 +22,6 @@ pub struct OutgoingId {
 }
 
 /// What [`Connection::poll_event`](super::Connection::poll_event) tells.
-#[derive(Debug)]
 #[non_exhaustive]
 #[allow(
     clippy::large_enum_variant,
@@ -124,4 +125,59 @@ pub enum Responded {
     Queued,
     /// The request wants none: `Failure-Report: no`, a good outcome with `partial`, or a REPORT.
     Suppressed,
+}
+
+/// Bodies are nobody's business, so only their length is printed.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Request { id, head } => f
+                .debug_struct("Request")
+                .field("id", id)
+                .field("head", head)
+                .finish(),
+            Event::Body { id, data, offset } => f
+                .debug_struct("Body")
+                .field("id", id)
+                .field("octets", &data.len())
+                .field("offset", offset)
+                .finish(),
+            Event::RequestEnd { id, flag, received } => f
+                .debug_struct("RequestEnd")
+                .field("id", id)
+                .field("flag", flag)
+                .field("received", received)
+                .finish(),
+            Event::RequestAborted { id } => f.debug_struct("RequestAborted").field("id", id).finish(),
+            Event::ChunkSent {
+                outgoing,
+                tag,
+                range,
+                flag,
+                tracked,
+            } => f
+                .debug_struct("ChunkSent")
+                .field("outgoing", outgoing)
+                .field("tag", tag)
+                .field("range", range)
+                .field("flag", flag)
+                .field("tracked", tracked)
+                .finish(),
+            Event::TransactionEnded {
+                transaction,
+                tag,
+                range,
+                outcome,
+            } => f
+                .debug_struct("TransactionEnded")
+                .field("transaction", transaction)
+                .field("tag", tag)
+                .field("range", range)
+                .field("outcome", outcome)
+                .finish(),
+            Event::Writable { outgoing } => f.debug_struct("Writable").field("outgoing", outgoing).finish(),
+            Event::SendReady => f.write_str("SendReady"),
+            Event::Closed { reason } => f.debug_struct("Closed").field("reason", reason).finish(),
+        }
+    }
 }

@@ -58,7 +58,6 @@ use crate::{
 /// MSRP on one transport connection, for either side and every role.
 ///
 /// See the [module](self) for how its parts hang together.
-#[derive(Debug)]
 pub struct Connection {
     config: Arc<ConnectionConfig>,
     peer: PeerInfo,
@@ -290,5 +289,20 @@ impl Connection {
     fn clock(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
         self.now
+    }
+}
+
+/// Prints how it stands, and nothing of what it carries.
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("peer", &self.peer)
+            .field("received", &self.received())
+            .field("buffered", &self.buffered())
+            .field("open_transactions", &self.open_transactions())
+            .field("timer", &self.timeout_reason())
+            .field("closing", &self.closing)
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
     }
 }

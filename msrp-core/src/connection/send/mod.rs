@@ -64,7 +64,7 @@ pub(super) struct Send {
 }
 
 /// A request without chunks: REPORT, AUTH, NICKNAME, or a SEND without a body.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct OutgoingRequest<'a> {
     /// The method.
     pub method: Method<'a>,
@@ -80,6 +80,20 @@ pub struct OutgoingRequest<'a> {
     pub failure_report: FailureReport,
     /// The caller's name for the request where its outcome is wanted; none for REPORT, which is never answered.
     pub tag: Option<u64>,
+}
+
+/// Paths and header values can be secrets of the session, so they are not printed.
+impl std::fmt::Debug for OutgoingRequest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("OutgoingRequest")
+            .field("method", &self.method)
+            .field("headers", &names)
+            .field("body", &self.body.as_ref().map(|(_, body)| body.len()))
+            .field("failure_report", &self.failure_report)
+            .field("tag", &self.tag)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Send {
@@ -192,7 +206,8 @@ impl Connection {
             return Err(SendError::Blocked);
         }
         check_request(request)?;
-        let (slot, id) = self.open_transaction(request.tag, None, request.failure_report)?;
+        let body = request.body.as_ref().map_or(&[][..], |(_, body)| body);
+        let (slot, id) = self.open_transaction(request.tag, None, request.failure_report, body)?;
         let queue = self.send.control_queue(now);
         let reserve = 256 + request.to_path.len() + request.from_path.len();
         queue.write(reserve, |out| {
@@ -245,7 +260,7 @@ impl Connection {
             }
             .into());
         }
-        let (slot, id) = self.open_transaction(tag, None, FailureReport::Yes)?;
+        let (slot, id) = self.open_transaction(tag, None, FailureReport::Yes, body)?;
         let queue = self.send.control_queue(now);
         queue.write(edit.max_len() + body.len() + EndLine::MAX_LEN, |out| {
             edit.put_request(out, &id, method.as_str());
@@ -329,19 +344,7 @@ impl Connection {
             end: Some((range.start + body.len() as u64).saturating_sub(1)),
             ..range
         };
-        let (mut slot, mut id) = self.open_transaction(tag, Some(exact), failure_report)?;
-        // RFC 4975 §7.1: the body must not contain the end-line. With an identifier drawn after the body was known this
-        // takes a miracle, but the body is searched all the same.
-        let collides = |id| {
-            let end_line = EndLine::new(id);
-            matches!(end_line.find_in_outgoing(body), Found::At(..)) || !end_line.may_start_with(body)
-        };
-        while collides(id) {
-            if slot.is_some() {
-                self.transactions.complete(&id);
-            }
-            (slot, id) = self.open_transaction(tag, Some(exact), failure_report)?;
-        }
+        let (slot, id) = self.open_transaction(tag, Some(exact), failure_report, body)?;
         self.send.note_output(now);
         let queue = if lanes_at_work {
             &mut self.send.whole
@@ -616,22 +619,38 @@ impl Connection {
         }
     }
 
+    /// An identifier for a request with this body and, where there is a tag, a transaction.
+    ///
+    /// RFC 4975 §7.1: the body must not contain the end-line. With an identifier drawn after the body was known this
+    /// takes a miracle, but the body is searched all the same.
     fn open_transaction(
         &mut self,
         tag: Option<u64>,
         range: Option<ByteRange>,
         failure_report: FailureReport,
+        body: &[u8],
     ) -> Result<(Option<u32>, TransactId), SendError> {
-        let Some(tag) = tag else {
-            return Ok((None, self.ids.transact_id()));
-        };
-        if self.transactions.len() >= self.config.max_transactions {
+        if tag.is_some() && self.transactions.len() >= self.config.max_transactions {
             return Err(SendError::TooManyTransactions {
                 limit: self.config.max_transactions,
             });
         }
-        let (slot, id) = self.transactions.open(&mut self.ids, tag, range, failure_report);
-        Ok((Some(slot), id))
+        loop {
+            let (slot, id) = match tag {
+                Some(tag) => {
+                    let (slot, id) = self.transactions.open(&mut self.ids, tag, range, failure_report);
+                    (Some(slot), id)
+                }
+                None => (None, self.ids.transact_id()),
+            };
+            let end_line = EndLine::new(id);
+            if !matches!(end_line.find_in_outgoing(body), Found::At(..)) && end_line.may_start_with(body) {
+                return Ok((slot, id));
+            }
+            if slot.is_some() {
+                self.transactions.complete(&id);
+            }
+        }
     }
 
     fn check_open(&self) -> Result<(), SendError> {
@@ -651,6 +670,13 @@ fn check_request(request: &OutgoingRequest<'_>) -> Result<(), EncodeError> {
     }
     for path in [request.to_path, request.from_path] {
         encoder::check_header("To-Path", path)?;
+    }
+    let has = |wanted| {
+        let mut names = request.headers.iter().map(|(name, _)| name.as_bytes());
+        names.any(|name| HeaderName::from_octets(name) == wanted)
+    };
+    if request.method == Method::Report && !(has(HeaderName::MessageId) && has(HeaderName::Status)) {
+        return Err(EncodeError::IncompleteReport);
     }
     for (name, value) in request.headers {
         encoder::check_header(name, value)?;
@@ -675,10 +701,8 @@ fn check_request(request: &OutgoingRequest<'_>) -> Result<(), EncodeError> {
         Some((_, body)) if body.len() as u64 > MAX_OTHER_BODY => Err(EncodeError::BodyTooLong {
             limit: MAX_OTHER_BODY as usize,
         }),
-        Some((content_type, body)) => {
+        Some((content_type, _)) => {
             encoder::check_header("Content-Type", content_type.as_bytes())?;
-            // Fixed identifiers are not scanned for here: a REPORT's body is ours, and the identifier random.
-            debug_assert!(body.len() as u64 <= MAX_OTHER_BODY);
             Ok(())
         }
         None => Ok(()),

@@ -24,6 +24,9 @@ const URIS: [&str; 2] = [
     "msrp://b.example:12763/kjhd37s2s20w2a;tcp",
 ];
 
+/// The Message-ID of requests that carry no message.
+pub(super) const NO_MESSAGE: &str = "nothing";
+
 /// The largest slice that this harness writes, and the largest block that it reads.
 const MAX_SLICE: usize = 65_535;
 
@@ -271,15 +274,13 @@ impl Side {
         let method =
             [Method::Report, Method::Auth, Method::Send, Method::Other("FOO")][usize::from(octet & 3)];
         let body = octet & 4 != 0;
+        let complete: [(&str, &[u8]); 2] = [("Message-ID", NO_MESSAGE.as_bytes()), ("Status", b"000 200 OK")];
+        let about: [(&str, &[u8]); 3] = [complete[0], complete[1], ("Success-Report", b"yes")];
         let request = OutgoingRequest {
             method,
             to_path: URIS[1 - self.name].as_bytes(),
             from_path: URIS[self.name].as_bytes(),
-            headers: if octet & 8 == 0 {
-                &[]
-            } else {
-                &[("Success-Report", b"yes")]
-            },
+            headers: if octet & 8 == 0 { &complete } else { &about },
             body: body.then(|| ("text/plain", self.content(len, octet & 16 != 0))),
             failure_report: report,
             tag: (octet & 32 != 0).then_some(3),

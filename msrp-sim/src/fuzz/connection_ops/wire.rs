@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::side::{Message, Side};
+use super::side::{Message, NO_MESSAGE, Side};
 use crate::checker::naive::{self, Frame};
 
 /// Whatever the node and the peer did, what was sent is MSRP and says what was written.
@@ -19,7 +19,9 @@ pub(super) fn check_sent(side: &Side) -> Vec<Frame> {
     assert_eq!(ids.len(), count, "an identifier was used twice");
     let mut chunks: BTreeMap<&str, Vec<&Frame>> = BTreeMap::new();
     for frame in &frames {
-        if let (true, Some(id)) = (frame.is_send(), frame.header("Message-ID")) {
+        if let (true, Some(id)) = (frame.is_send(), frame.header("Message-ID"))
+            && id != NO_MESSAGE
+        {
             chunks.entry(id).or_default().push(frame);
         }
         if frame.is_report() {
