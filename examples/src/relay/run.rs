@@ -3,7 +3,6 @@
 use std::{
     io::{self, Write},
     net::{IpAddr, TcpListener},
-    sync::Arc,
     time::Instant,
 };
 
@@ -14,7 +13,7 @@ use msrp_transport::{
     listen::{ListenAddress, ListenOptions, bind},
     mio_driver::{Handle, Host, Server, ServerError},
     tls_config::{
-        ClientCertificates, ClientTls, RootCertStore, ServerConfig, TlsConfigError, format_fingerprint,
+        ClientCertificates, ClientTls, RootCertStore, ServerTls, TlsConfigError, format_fingerprint,
         roots_from_pem, server_config,
     },
 };
@@ -146,7 +145,7 @@ fn relay(settings: &Settings, bound: &[Bound], users: Users) -> Result<Relay, Fa
     Ok(Relay::new(Instant::now(), config, seed)?)
 }
 
-fn tls(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, Failure> {
+fn tls(settings: &Settings) -> Result<Option<ServerTls>, Failure> {
     if !settings.needs_identity() {
         return Ok(None);
     }

@@ -43,6 +43,7 @@ impl<N: Node> Driver<N> {
             write_waker: self.woken.waker(Source::Write(key)),
             readable: true,
             writable: true,
+            read_closed: false,
             unflushed: false,
             queued: false,
         });
@@ -127,10 +128,7 @@ impl<N: Node> Driver<N> {
                     }
                 }
                 Ok(ReadOutcome::WouldBlock) => {}
-                Ok(ReadOutcome::Eof) => {
-                    socket.readable = false;
-                    self.node.handle_eof(now, handle);
-                }
+                Ok(ReadOutcome::Eof) => self.node.handle_eof(now, handle),
                 Err(error) => {
                     tracing::debug!(kind = %error.kind(), "read failed");
                     // An alert that says what was wrong may wait in the layer.

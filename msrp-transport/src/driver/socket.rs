@@ -28,6 +28,8 @@ pub(super) struct Socket {
     pub(super) readable: bool,
     /// The stream may take something; while it is not set, it calls the waker once it does.
     pub(super) writable: bool,
+    /// The peer has ended its stream.
+    pub(super) read_closed: bool,
     /// Octets have been written since the stream was flushed.
     pub(super) unflushed: bool,
     /// It stands in the queue of sockets to read.
@@ -57,7 +59,7 @@ pub(super) struct Closing {
 }
 
 /// Octets of a peer that are thrown away at most, while we wait for it to close after us.
-const PATIENCE: usize = 256 * 1024;
+const PATIENCE: usize = 4 * 1024 * 1024;
 
 impl Closing {
     pub(super) fn new(deadline: Instant) -> Self {
@@ -98,8 +100,13 @@ impl Socket {
     pub(super) fn read(&mut self, blocks: &mut Blocks) -> io::Result<ReadOutcome> {
         let (layer, mut polled) = self.split();
         let outcome = layer.read(&mut polled, blocks);
-        if matches!(outcome, Ok(ReadOutcome::WouldBlock)) {
-            self.readable = false;
+        match outcome {
+            Ok(ReadOutcome::WouldBlock) => self.readable = false,
+            Ok(ReadOutcome::Eof) => {
+                self.readable = false;
+                self.read_closed = true;
+            }
+            _ => {}
         }
         outcome
     }
@@ -153,6 +160,9 @@ impl Socket {
         };
         self.flush()?;
         closing.ended = closing.ended || (self.is_flushed() && self.end()?);
+        if closing.ended && self.read_closed {
+            return Ok(true);
+        }
         while closing.ended && self.readable {
             match self.split().1.read(scrap) {
                 Ok(read) if (1..closing.patience).contains(&read) => closing.patience -= read,

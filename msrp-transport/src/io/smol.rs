@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -68,7 +68,13 @@ impl AsyncWrite for SmolIo {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
+    /// Ends our direction of the stream, which closing an [`Async`] does not.
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_close(context)
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        Poll::Ready(match self.stream.get_ref().shutdown(Shutdown::Write) {
+            // The peer has been faster; what there was to end has ended.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            ended => ended,
+        })
     }
 }

@@ -1,8 +1,5 @@
 //! Which layer a connection gets.
 
-#[cfg(feature = "tls")]
-use std::sync::Arc;
-
 use msrp_core::{
     grammar::Scheme,
     node::{ConnectFailure, Target, TransportKind},
@@ -12,26 +9,26 @@ use super::Layer;
 #[cfg(feature = "tls")]
 use super::Tls;
 #[cfg(feature = "tls")]
-use crate::tls_config::ClientTls;
+use crate::tls_config::{ClientTls, ServerTls};
 
-/// What stands above the connections that a listener accepts. From an [`rustls::ServerConfig`] (see
+/// What stands above the connections that a listener accepts. From a [`ServerTls`](crate::tls_config::ServerTls) (see
 /// [`server_config`](crate::tls_config::server_config)) it is TLS; by default it is nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Incoming {
     #[cfg(feature = "tls")]
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<ServerTls>,
 }
 
 #[cfg(feature = "tls")]
-impl From<Option<Arc<rustls::ServerConfig>>> for Incoming {
-    fn from(tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+impl From<Option<ServerTls>> for Incoming {
+    fn from(tls: Option<ServerTls>) -> Self {
         Self { tls }
     }
 }
 
 #[cfg(feature = "tls")]
-impl From<Arc<rustls::ServerConfig>> for Incoming {
-    fn from(tls: Arc<rustls::ServerConfig>) -> Self {
+impl From<ServerTls> for Incoming {
+    fn from(tls: ServerTls) -> Self {
         Self { tls: Some(tls) }
     }
 }
@@ -56,8 +53,8 @@ impl Incoming {
     /// The layer of a connection that was accepted; none where the configuration does not work.
     pub(crate) fn layer(&self) -> Option<Layer> {
         #[cfg(feature = "tls")]
-        if let Some(config) = &self.tls {
-            return match Tls::server(config.clone()) {
+        if let Some(tls) = &self.tls {
+            return match Tls::server(tls.config.clone(), tls.chained) {
                 Ok(tls) => Some(Layer::Tls(Box::new(tls))),
                 Err(error) => {
                     tracing::error!(%error, "TLS configuration does not work");

@@ -55,12 +55,12 @@ impl Tls {
         Ok(Self::new(session.into(), chained))
     }
 
-    /// A server.
+    /// A server. `chained` says that the configuration takes only client certificates that chain to a trusted root.
     ///
     /// # Errors
     /// [`TlsError`].
-    pub fn server(config: Arc<ServerConfig>) -> Result<Self, TlsError> {
-        Ok(Self::new(ServerConnection::new(config)?.into(), true))
+    pub fn server(config: Arc<ServerConfig>, chained: bool) -> Result<Self, TlsError> {
+        Ok(Self::new(ServerConnection::new(config)?.into(), chained))
     }
 
     fn new(mut session: Connection, chained: bool) -> Self {

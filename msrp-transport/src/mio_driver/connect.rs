@@ -15,7 +15,7 @@ use super::{
     Handle,
     handle::Message,
     server::Server,
-    socket::{Connecting, Phase, Socket, Who},
+    socket::{Closing, Connecting, Phase, Socket, Who},
 };
 use crate::{
     failure::failure_of,
@@ -194,7 +194,7 @@ impl<N: Node> Server<N> {
         match outcome {
             Ok(()) => {
                 let deadline = now + self.config.handshake_timeout;
-                let phase = std::mem::replace(&mut socket.phase, Phase::Closing { deadline });
+                let phase = std::mem::replace(&mut socket.phase, Phase::Closing(Closing::new(deadline)));
                 let Phase::Connecting(connecting) = phase else {
                     return;
                 };
@@ -205,6 +205,7 @@ impl<N: Node> Server<N> {
                 };
                 socket.readable = true;
                 socket.writable = true;
+                self.check_at(deadline);
                 self.handshake_progress(now, key);
             }
             Err(error) => self.connect_retry(now, key, failure_of(&error)),

@@ -13,13 +13,21 @@ impl<N: Node> Server<N> {
         let Some(socket) = self.sockets.get_mut(key) else {
             return;
         };
-        if matches!(socket.phase, Phase::Connecting(_)) {
-            if event.is_writable() || event.is_error() || event.is_write_closed() {
-                self.connect_progress(now, key);
-            }
-            return;
-        }
         let read_closed = event.is_read_closed() || event.is_error();
+        match socket.phase {
+            Phase::Connecting(_) => {
+                if event.is_writable() || event.is_error() || event.is_write_closed() {
+                    self.connect_progress(now, key);
+                }
+                return;
+            }
+            Phase::Closing(_) => {
+                socket.readable |= event.is_readable() || read_closed;
+                socket.writable |= event.is_writable();
+                return self.close_on(key);
+            }
+            Phase::Handshake { .. } | Phase::Open(_) => {}
+        }
         socket.read_closed |= read_closed;
         if event.is_readable() || read_closed {
             socket.readable = true;
@@ -39,8 +47,7 @@ impl<N: Node> Server<N> {
         match socket.phase {
             Phase::Open(handle) => self.write(now, handle),
             Phase::Handshake { .. } => self.handshake_progress(now, key),
-            Phase::Closing { .. } => self.finish_close(key),
-            Phase::Connecting(_) => {}
+            Phase::Connecting(_) | Phase::Closing(_) => {}
         }
     }
 
@@ -52,7 +59,7 @@ impl<N: Node> Server<N> {
             let wanted = match socket.phase {
                 Phase::Open(handle) => self.node.wants_read(handle),
                 Phase::Handshake { .. } => true,
-                Phase::Connecting(_) | Phase::Closing { .. } => false,
+                Phase::Connecting(_) | Phase::Closing(_) => false,
             };
             if wanted {
                 socket.queued = true;
@@ -70,7 +77,7 @@ impl<N: Node> Server<N> {
         let handle = match socket.phase {
             Phase::Open(handle) => handle,
             Phase::Handshake { .. } => return self.handshake_progress(now, key),
-            Phase::Connecting(_) | Phase::Closing { .. } => return,
+            Phase::Connecting(_) | Phase::Closing(_) => return,
         };
         let mut budget = self.config.read_budget;
         while socket.readable && self.node.wants_read(handle) {
@@ -95,6 +102,8 @@ impl<N: Node> Server<N> {
                 }
                 Err(error) => {
                     tracing::debug!(kind = %error.kind(), "read failed");
+                    // An alert that says what was wrong may wait in the layer.
+                    let _lost_with_the_socket = socket.flush();
                     return self.reset(now, key, handle);
                 }
             }

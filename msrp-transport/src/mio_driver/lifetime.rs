@@ -7,7 +7,7 @@ use msrp_core::node::{ConnectFailure, Node};
 
 use super::{
     server::Server,
-    socket::{Phase, Socket, Who},
+    socket::{Closing, Phase, Socket, Who},
 };
 
 impl<N: Node> Server<N> {
@@ -28,7 +28,7 @@ impl<N: Node> Server<N> {
         }
         if let Some(deadline) = deadline {
             self.timed += 1;
-            self.next_check = Some(self.next_check.map_or(deadline, |at| at.min(deadline)));
+            self.check_at(deadline);
         }
         Ok(key)
     }
@@ -49,35 +49,29 @@ impl<N: Node> Server<N> {
         };
         let deadline = now + self.config.close_timeout;
         self.timed += usize::from(socket.deadline().is_none());
-        self.next_check = Some(self.next_check.map_or(deadline, |at| at.min(deadline)));
-        let phase = std::mem::replace(&mut socket.phase, Phase::Closing { deadline });
+        let phase = std::mem::replace(&mut socket.phase, Phase::Closing(Closing::new(deadline)));
         socket.layer.close();
+        // Whether there is anything, or the end, is found out by reading.
+        socket.readable = true;
         if let Phase::Open(handle) = phase {
             self.handles.remove(handle);
         }
-        self.finish_close(key);
+        self.check_at(deadline);
+        self.close_on(key);
     }
 
-    pub(super) fn finish_close(&mut self, key: usize) {
-        let Some(socket) = self.sockets.get_mut(key) else {
-            return;
-        };
-        let failed = socket.flush().is_err();
-        if failed || !socket.layer.wants_write() {
-            // Octets that the peer sent and nobody read would make the kernel answer with a reset, which can overtake
-            // what we wrote last; so the end of our stream is said first, and what is there is read away.
-            let _closed_anyway = socket.stream.shutdown(std::net::Shutdown::Write);
-            if !failed {
-                let mut scrap = [0; 4096];
-                for _ in 0..16 {
-                    match io::Read::read(&mut socket.stream, &mut scrap) {
-                        Ok(read) if read > 0 => {}
-                        _ => break,
-                    }
-                }
-            }
+    /// A close goes on.
+    pub(super) fn close_on(&mut self, key: usize) {
+        if let Some(socket) = self.sockets.get_mut(key)
+            && socket.close_on(self.blocks.room()).unwrap_or(true)
+        {
             self.remove(key);
         }
+    }
+
+    /// Sees to it that deadlines are looked at no later than this.
+    pub(super) fn check_at(&mut self, deadline: Instant) {
+        self.next_check = Some(self.next_check.map_or(deadline, |at| at.min(deadline)));
     }
 
     /// Ends what has taken too long to connect, shake hands or close.
@@ -107,7 +101,7 @@ impl<N: Node> Server<N> {
                         self.connect_failed(now, token, ConnectFailure::TimedOut);
                     }
                 }
-                Phase::Closing { .. } => {
+                Phase::Closing(_) => {
                     self.remove(key);
                 }
                 Phase::Open(_) => {}

@@ -178,7 +178,7 @@ impl<N: Node> Server<N> {
 
     /// Replaces the TLS configuration of a listener; connections that exist stay as they are.
     #[cfg(feature = "tls")]
-    pub fn set_listener_tls(&mut self, id: ListenerId, tls: Arc<rustls::ServerConfig>) {
+    pub fn set_listener_tls(&mut self, id: ListenerId, tls: crate::tls_config::ServerTls) {
         if let Some(listener) = self.listeners.get_mut(usize::from(id.0))
             && listener.incoming.is_tls()
         {

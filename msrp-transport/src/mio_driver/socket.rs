@@ -1,6 +1,10 @@
 //! One socket of the loop.
 
-use std::{io, net::SocketAddr, time::Instant};
+use std::{
+    io::{self, ErrorKind, Read},
+    net::{Shutdown, SocketAddr},
+    time::Instant,
+};
 
 use mio::net::TcpStream;
 use msrp_core::node::{ConnectToken, ConnectionHandle, ListenerId, PeerInfo};
@@ -33,7 +37,32 @@ pub(super) enum Phase {
     /// The node knows it.
     Open(ConnectionHandle),
     /// The node has let go of it; its last octets leave.
-    Closing { deadline: Instant },
+    Closing(Closing),
+}
+
+/// How far a close has got. Octets that the peer sent and nobody read would make the kernel answer with a reset, which
+/// can overtake what we wrote last. So our last octets leave, our stream is ended, and the end of the peer's is awaited
+/// for a while; what still comes is thrown away.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closing {
+    pub(super) deadline: Instant,
+    /// Our stream has been ended.
+    ended: bool,
+    /// Octets that may still be thrown away.
+    patience: usize,
+}
+
+/// Octets of a peer that are thrown away at most, while we wait for it to close after us.
+const PATIENCE: usize = 4 * 1024 * 1024;
+
+impl Closing {
+    pub(super) fn new(deadline: Instant) -> Self {
+        Self {
+            deadline,
+            ended: false,
+            patience: PATIENCE,
+        }
+    }
 }
 
 /// What a connect still needs.
@@ -91,10 +120,37 @@ impl Socket {
         Ok(())
     }
 
+    /// Goes on with a close; `true` when it is complete.
+    pub(super) fn close_on(&mut self, scrap: &mut [u8]) -> io::Result<bool> {
+        let Phase::Closing(mut closing) = self.phase else {
+            return Ok(false);
+        };
+        self.flush()?;
+        if self.layer.wants_write() {
+            return Ok(false);
+        }
+        if !closing.ended {
+            self.stream.shutdown(Shutdown::Write)?;
+            closing.ended = true;
+        }
+        while self.readable {
+            match self.stream.read(scrap) {
+                Ok(read) if (1..closing.patience).contains(&read) => closing.patience -= read,
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.phase = Phase::Closing(closing);
+        Ok(false)
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Connecting(connecting) => Some(connecting.deadline),
-            Phase::Handshake { deadline, .. } | Phase::Closing { deadline } => Some(*deadline),
+            Phase::Handshake { deadline, .. } => Some(*deadline),
+            Phase::Closing(closing) => Some(closing.deadline),
             Phase::Open(_) => None,
         }
     }

@@ -1,0 +1,13 @@
+//! The drivers and layers, mostly over real sockets. The same tests run with mio, tokio and smol.
+
+mod backpressure;
+mod connecting;
+mod conversation;
+mod ending;
+mod identities;
+mod limits;
+mod node;
+mod peer;
+mod raw;
+mod tls_sockets;
+mod trust;
