@@ -38,6 +38,7 @@ pub(crate) struct RelayConnection {
     /// Requests that failed while it was in probation, or that were not addressed to us.
     pub(crate) unsuccessful: u8,
     pub(crate) auth_failures: u8,
+    pub(crate) challenges: u8,
     pub(crate) since: Instant,
     pub(crate) last_used: Instant,
     /// Octets to send that have been counted for the bound of the node.
@@ -109,6 +110,7 @@ impl RelayConnection {
             report_credit: REPORT_CREDIT,
             unsuccessful: 0,
             auth_failures: 0,
+            challenges: 0,
             since: now,
             last_used: now,
             counted: 0,

@@ -154,6 +154,11 @@ fn chunk_of<'a>(contexts: &'a Contexts, lanes: &'a Slab<Lane>, tag: Tag) -> Opti
 }
 
 impl Relay {
+    /// What the origin of a chunk wants to hear.
+    pub(crate) fn failure_report_of(&self, tag: Tag) -> Option<FailureReport> {
+        chunk_of(&self.contexts, &self.lanes, tag).map(|context| context.failure_report)
+    }
+
     /// Tells the origin of a chunk by a REPORT what became of it. It goes back on the connection that the chunk came in
     /// on; where that is gone, or its peer reads nothing, there is nobody to tell.
     pub(crate) fn report_failure(&mut self, tag: Tag, range: Option<ByteRange>, code: StatusCode) {

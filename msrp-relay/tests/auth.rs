@@ -489,6 +489,55 @@ fn repeated_failures_end_the_connection_after_they_are_answered() {
     assert_eq!(world.relay.connections(), 0);
 }
 
+/// A client may want URIs for several sessions as soon as it is connected.
+#[test]
+fn asking_for_several_uris_at_once_is_no_failure() {
+    let mut world = World::new();
+    let alice = world.accept(tls());
+    let asked: String = (0..4).map(|id| auth_request(&format!("ask{id}"), "")).collect();
+    for _ in 0..2 {
+        // Again, as the last four nonces are worth something.
+        world.feed(alice, &asked);
+        assert_eq!(world.relay.connections(), 1);
+    }
+    let challenges: Vec<_> = world
+        .frames(alice)
+        .iter()
+        .map(|frame| frame.header("WWW-Authenticate").unwrap().to_owned())
+        .collect();
+    let answers: String = challenges[4..]
+        .iter()
+        .enumerate()
+        .map(|(id, challenge)| {
+            let authorization = authorize(challenge, "alice", "secret", 1);
+            auth_request(
+                &format!("prove{id}"),
+                &format!("Authorization: {authorization}\r\n"),
+            )
+        })
+        .collect();
+    world.feed(alice, &answers);
+    let codes: Vec<_> = world.frames(alice).iter().map(Frame::start_code).collect();
+    // Each grant gives a nonce for the next time, which takes the place of the oldest.
+    assert_eq!(codes[0], 200);
+    assert!(codes.iter().all(|code| [200, 401].contains(code)), "{codes:?}");
+    assert!(!world.closed(alice));
+}
+
+#[test]
+fn asking_without_end_is_a_failure() {
+    let mut world = World::new();
+    let alice = world.accept(tls());
+    for id in 0..100 {
+        world.feed(alice, auth_request(&format!("ask{id:03}"), ""));
+        if world.closed(alice) {
+            assert!(id > 32, "{id}");
+            return;
+        }
+    }
+    panic!("a hundred challenges, and none was answered");
+}
+
 // shows: 4976-6.3-19
 #[test]
 fn a_stale_nonce_is_no_failure() {

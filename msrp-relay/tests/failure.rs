@@ -296,6 +296,34 @@ fn what_was_on_its_way_to_a_lost_connection_is_reported() {
     assert_eq!(world.relay.open_transactions(), 0);
 }
 
+/// With `partial` no answer is due, so that a chunk which has left may well have arrived; the rest of an unfinished message
+/// has not.
+// shows: 4976-3-10
+#[test]
+fn with_partial_only_what_cannot_have_arrived_is_reported() {
+    let mut world = World::new();
+    let (alice, _, bob, path) = session(&mut world);
+    let partial = "Failure-Report: partial\r\n";
+    world.feed(alice, send("aaa1", &path, ALICE, partial, "1-5/5", "hello", '$'));
+    let long = send(
+        "aaa2",
+        &path,
+        ALICE,
+        partial,
+        "1-*/50000",
+        &"x".repeat(50_000),
+        '$',
+    )
+    .replace("87652", "long");
+    world.feed(alice, &long.as_bytes()[..20_000]);
+    world.octets(alice);
+    world.reset(bob);
+    let told = world.frames(alice);
+    let reports: Vec<_> = told.iter().filter(|frame| frame.start == "REPORT").collect();
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].header("Message-ID"), Some("long"));
+}
+
 // shows: 4976-G-04
 #[test]
 fn a_message_whose_sender_vanishes_is_ended_in_form() {

@@ -28,6 +28,7 @@ mod link;
 mod net;
 mod node;
 pub mod pcap;
+pub mod roles;
 mod seed;
 pub mod trace;
 mod world;

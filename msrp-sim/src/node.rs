@@ -105,6 +105,12 @@ pub trait SimNode {
         connection: ConnectionHandle,
         budget: usize,
     ) -> Option<Transmit<'_>>;
+    /// Octets, `most` of them at the most, of an inhabitant that has no [`Connection`](msrp_core::connection::Connection)
+    /// to lend them.
+    fn raw_output(&mut self, connection: ConnectionHandle, most: usize) -> Option<Vec<u8>> {
+        let _ = (connection, most);
+        None
+    }
     /// See [`Node::poll_ready`].
     fn poll_ready(&mut self) -> Option<ConnectionHandle>;
     /// See [`Node::poll_action`]; lookups are answered on the way.

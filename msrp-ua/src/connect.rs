@@ -15,6 +15,7 @@ use crate::{
     event::{RegistrationLoss, SessionLoss},
     message::incoming::CurrentChunk,
     names::{OutgoingKey, RegistrationId, SessionId},
+    relay_client::Turn,
     report::DelayedReport,
     session::SessionState,
     timers::UaTimer,
@@ -63,6 +64,8 @@ pub(crate) struct Peer {
     pub(crate) lanes: BTreeMap<OutgoingId, OutgoingKey>,
     /// Sessions with messages that wait for a lane; each once.
     pub(crate) want_lanes: VecDeque<SessionId>,
+    /// Which registration asks its relay.
+    pub(crate) turn: Turn,
     /// Requests that wait for room.
     pub(crate) delayed: Delayed,
     /// The chunk that is coming in.

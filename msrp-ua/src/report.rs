@@ -133,7 +133,7 @@ impl UserAgent {
             self.send_bodiless(session);
         }
         for registration in delayed.auth {
-            self.send_auth(registration);
+            self.send_delayed_auth(registration);
         }
     }
 

@@ -37,8 +37,13 @@ impl UserAgent {
                     let late = self.sessions.get(id).is_some_and(
                         |session| matches!(session.state, SessionState::AwaitingBind(by) if by <= self.now),
                     );
-                    if late {
-                        self.lose_session(id, SessionLoss::NotBound);
+                    if !late {
+                        continue;
+                    }
+                    match self.relay_of(id) {
+                        // The peer says nothing, but the way to it is there.
+                        Some(handle) => self.bind(id, handle),
+                        None => self.lose_session(id, SessionLoss::NotBound),
                     }
                 }
                 UaTimer::KeepAlive(id) => self.keep_alive(id),

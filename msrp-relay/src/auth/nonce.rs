@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 use msrp_core::rng::IdSource;
 use subtle::ConstantTimeEq;
 
-/// The nonces that a connection has been given: the latest, and the one before, because an AUTH may be on its way when
-/// a new one is given.
+/// The nonces that a connection has been given: the latest few, because several AUTHs may be on their way when a new one
+/// is given.
 ///
 /// A nonce is worth something on the connection only that it was given on, so no peer can wear out those of another,
 /// and a captured Authorization cannot be replayed elsewhere. A client that brings a nonce from an older connection is
 /// told `stale=true` and tries again.
 #[derive(Debug, Default)]
 pub(crate) struct Nonces {
-    latest: Option<Nonce>,
-    before: Option<Nonce>,
+    /// The latest first.
+    given: [Option<Nonce>; KEPT],
 }
 
 #[derive(Debug)]
@@ -25,6 +25,8 @@ struct Nonce {
     count: u32,
 }
 
+/// How many nonces of a connection are worth something at a time.
+const KEPT: usize = 4;
 /// Octets of a nonce as text.
 const TEXT: usize = 32;
 
@@ -40,7 +42,8 @@ impl Nonces {
     /// A new nonce.
     pub(crate) fn give(&mut self, now: Instant, ids: &mut IdSource) -> String {
         let secret: [u8; 16] = ids.bytes();
-        self.before = self.latest.replace(Nonce {
+        self.given.rotate_right(1);
+        self.given[0] = Some(Nonce {
             secret,
             given: now,
             count: 0,
@@ -51,8 +54,9 @@ impl Nonces {
     /// What the nonce of an Authorization is worth, together with its count; uses the count up. To be asked once the
     /// digest has been found right.
     pub(crate) fn take(&mut self, now: Instant, nonce: &str, count: u32, life: Duration) -> Freshness {
-        let known = [&mut self.latest, &mut self.before]
-            .into_iter()
+        let known = self
+            .given
+            .iter_mut()
             .flatten()
             .find(|known| bool::from(text(&known.secret).as_bytes().ct_eq(nonce.as_bytes())));
         match known {
@@ -96,9 +100,12 @@ mod tests {
         let second = nonces.give(now, &mut ids);
         assert_eq!(nonces.take(now, &first, 4, LIFE), Freshness::Fresh);
         assert_eq!(nonces.take(now, &second, 1, LIFE), Freshness::Fresh);
-        let third = nonces.give(now, &mut ids);
+        let mut last = second;
+        for _ in 1..KEPT {
+            last = nonces.give(now, &mut ids);
+        }
         assert_eq!(nonces.take(now, &first, 5, LIFE), Freshness::Stale);
-        assert_eq!(nonces.take(now + LIFE, &third, 1, LIFE), Freshness::Stale);
+        assert_eq!(nonces.take(now + LIFE, &last, 1, LIFE), Freshness::Stale);
         assert_eq!(nonces.take(now, "made up", 1, LIFE), Freshness::Stale);
     }
 }

@@ -15,6 +15,10 @@ use crate::{
     relay::Relay,
 };
 
+/// Challenges of a connection in probation that are no failures: a client may ask for the URIs of several sessions at
+/// once, each by an AUTH without credentials.
+const FREE_CHALLENGES: u8 = 32;
+
 impl Relay {
     /// 401 with a fresh nonce (RFC 4976 §10.3: no, wrong or outdated credentials).
     pub(super) fn challenge(&mut self, from: ConnectionHandle, stale: bool) {
@@ -49,7 +53,17 @@ impl Relay {
             .map(|value| ("WWW-Authenticate", &value[..]))
             .collect();
         let code = StatusCode::UNAUTHORIZED;
-        self.end_auth(from, code, code.phrase(), &headers, false);
+        self.answer_auth_with(from, code, code.phrase(), &headers);
+        self.note_challenge(from);
+    }
+
+    fn note_challenge(&mut self, from: ConnectionHandle) {
+        if let Some((_, data)) = self.table.get_mut(from) {
+            data.challenges = data.challenges.saturating_add(1);
+            if data.challenges > FREE_CHALLENGES {
+                self.note_failure(from);
+            }
+        }
     }
 
     /// Refuses credentials, and counts that.
@@ -57,6 +71,7 @@ impl Relay {
         self.stats.auth_failures += 1;
         self.tell_auth_failed(from, user, reason);
         self.challenge(from, false);
+        self.note_failure(from);
         self.count_auth_failure(from);
     }
 
@@ -80,17 +95,27 @@ impl Relay {
         headers: &[(&str, &[u8])],
         success: bool,
     ) {
+        self.answer_auth_with(from, code, phrase, headers);
+        if success {
+            self.note_success(from);
+        } else {
+            self.note_failure(from);
+        }
+    }
+
+    fn answer_auth_with(
+        &mut self,
+        from: ConnectionHandle,
+        code: StatusCode,
+        phrase: &str,
+        headers: &[(&str, &[u8])],
+    ) {
         let Some(incoming) = self.take_incoming(from) else {
             return;
         };
         if let Some((connection, data)) = self.table.get_mut(from) {
             data.wait = None;
             let _answered = connection.respond_with(incoming.id, code, phrase, headers);
-        }
-        if success {
-            self.note_success(from);
-        } else {
-            self.note_failure(from);
         }
     }
 

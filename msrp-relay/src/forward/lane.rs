@@ -33,6 +33,10 @@ pub(crate) struct Lane {
     pub(super) open: u32,
     /// Its last chunk has been sent.
     pub(super) done: bool,
+    /// All of it has been sent.
+    pub(super) complete: bool,
+    /// Its sender, or we, gave it up.
+    pub(super) given_up: bool,
     /// What the outgoing connection did not take and the incoming one need not wait for.
     pub(super) backlog: VecDeque<Piece>,
     pub(super) backlog_len: usize,
@@ -102,6 +106,8 @@ impl Relay {
             total,
             open: 0,
             done: false,
+            complete: false,
+            given_up: false,
             backlog: VecDeque::new(),
             backlog_len: 0,
             end: None,
@@ -259,6 +265,7 @@ impl Relay {
         if flag != ContinuationFlag::More {
             if let Some(open) = self.lanes.get_mut(lane as usize) {
                 let out = open.out;
+                open.given_up |= flag == ContinuationFlag::Abort;
                 if !open.backlog.is_empty() {
                     open.end = Some(flag);
                 } else if let Some((connection, _)) = self.table.get_mut(out) {

@@ -18,6 +18,7 @@ impl Relay {
         self.backlog -= std::mem::take(&mut open.backlog_len);
         open.backlog.clear();
         open.end = None;
+        open.given_up = true;
         let told = self
             .table
             .get_mut(out)
@@ -84,7 +85,12 @@ impl Relay {
         };
         open.sent = range.end.map_or(open.sent, |end| end + 1);
         open.open += u32::from(tracked);
+        if flag == ContinuationFlag::Abort && !open.given_up {
+            // Its connection has ended, which will be told next.
+            return;
+        }
         open.done |= flag != ContinuationFlag::More;
+        open.complete |= flag == ContinuationFlag::Complete;
         self.drop_lane_if_over(lane);
     }
 
@@ -123,16 +129,21 @@ impl Relay {
     /// The connection by which a message leaves is gone, and with it what had not been sent. `reported` says that a
     /// REPORT about a part of it went out already.
     pub(crate) fn lose_lane(&mut self, lane: u32, reported: bool) {
-        let Some(open) = self.lanes.get(lane as usize) else {
+        let Some(open) = self.lanes.get_mut(lane as usize) else {
             return;
         };
         let tag = Tag::Lane(lane);
-        let (sent, next, total, done) = (open.sent, open.next, open.total, open.done);
+        // It has to outlive its giving up, because the REPORT needs what it knows.
+        open.open = open.open.saturating_add(1);
+        let (sent, total) = (open.sent, open.total);
+        let last = open.next.saturating_sub(1).max(1);
+        // Where it was cut short by the end of its connection, all that was sent of it is worth nothing.
+        let unfinished = !open.complete && !open.given_up;
         let first = self.poison(tag, StatusCode::REQUEST_TIMEOUT);
-        if first && !reported && !done {
+        if first && !reported && unfinished {
             let range = ByteRange {
-                start: sent,
-                end: Some(next.max(sent).saturating_sub(1)),
+                start: sent.min(last),
+                end: Some(last),
                 total,
             };
             self.report_failure(tag, Some(range), StatusCode::REQUEST_TIMEOUT);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use msrp_core::{
     codec::{Head, Own},
     connection::Outcome,
-    grammar::{ByteRange, StatusCode},
+    grammar::{ByteRange, FailureReport, StatusCode},
     node::ConnectionHandle,
 };
 
@@ -83,7 +83,8 @@ impl Relay {
                 .all(|uri| self.bindings.find(self.now, uri).is_some())
     }
 
-    /// A connection has ended: what was on its way there may or may not have arrived. Each sender is told.
+    /// A connection has ended: what was on its way there may or may not have arrived. Each sender is told who wants to
+    /// hear when no answer comes; with `partial` silence means nothing, and a chunk that has left is none of our worry.
     pub(crate) fn lose_transactions(&mut self, handle: ConnectionHandle) {
         let Some((connection, data)) = self.table.get_mut(handle) else {
             return;
@@ -97,12 +98,16 @@ impl Relay {
         let mut reported = BTreeSet::new();
         for (number, range) in lost {
             let tag = Tag::of(number);
-            self.report_failure(tag, range, StatusCode::REQUEST_TIMEOUT);
+            let wants = self.failure_report_of(tag) == Some(FailureReport::Yes);
+            if wants {
+                self.report_failure(tag, range, StatusCode::REQUEST_TIMEOUT);
+            }
             match tag {
                 Tag::Context(index) => self.contexts.remove(index),
-                Tag::Lane(lane) => {
+                Tag::Lane(lane) if wants => {
                     reported.insert(lane);
                 }
+                Tag::Lane(_) => {}
             }
         }
         for lane in lanes {

@@ -33,6 +33,9 @@ pub struct Rules {
     pub all_is_read: bool,
     /// Senders of this world wait between the octets of a message, so that their chunks may be cut short for others.
     pub stalls: bool,
+    /// Connections of this world may fail, so that a relay may know that a message cannot be delivered, and tells so by a
+    /// 408 though nothing has timed out.
+    pub losses: bool,
     /// Some peer of this world breaks rules on purpose: this node's own octets are not judged.
     pub rogues: Vec<usize>,
 }
@@ -45,6 +48,7 @@ impl Default for Rules {
             bounds: Vec::new(),
             all_is_read: true,
             stalls: false,
+            losses: false,
             rogues: Vec::new(),
         }
     }
@@ -134,7 +138,7 @@ pub fn check(trace: &Trace, ledger: &Ledger, relays: &[bool], rules: &Rules) -> 
     chunks::check(&seen, rules, &mut violations);
     transactions::check(&seen, rules, &mut violations);
     paths::check(&seen, relays, &mut violations);
-    reports::check(&seen, relays, &mut violations);
+    reports::check(&seen, relays, rules, &mut violations);
     messages::check(&seen, ledger, relays, &mut violations);
     violations
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Seen, Violation};
+use super::{Rules, Seen, Violation};
 
 /// What went out of a message.
 #[derive(Default)]
@@ -13,7 +13,7 @@ struct Message<'a> {
     paths: Vec<Vec<&'a str>>,
 }
 
-pub(super) fn check(seen: &[Seen<'_>], relays: &[bool], violations: &mut Vec<Violation>) {
+pub(super) fn check(seen: &[Seen<'_>], relays: &[bool], rules: &Rules, violations: &mut Vec<Violation>) {
     let mut messages: BTreeMap<&str, Message<'_>> = BTreeMap::new();
     for one in seen {
         let frame = &one.frame;
@@ -73,7 +73,7 @@ pub(super) fn check(seen: &[Seen<'_>], relays: &[bool], violations: &mut Vec<Vio
         match code {
             200 if !message.success => wrong("tells a success that nobody asked for".to_owned()),
             200 => {}
-            408 if message.failure != "yes" => {
+            408 if message.failure == "partial" && !rules.losses => {
                 wrong(format!("tells a timeout with Failure-Report {}", message.failure))
             }
             _ if message.failure == "no" => wrong("tells a failure that nobody wants to hear".to_owned()),

@@ -37,18 +37,19 @@ impl UserAgent {
             peer.registrations.insert(id);
             peer.idle_since = None;
         }
-        self.send_auth(id);
+        self.ask(id);
     }
 
     /// A path is about to expire: a new one is asked for (RFC 4976 §9.3; row 4976-E-16).
     pub(crate) fn refresh(&mut self, id: RegistrationId) {
         if let Some(registration) = self.registrations.0.get_mut(&id) {
             registration.attempts = 0;
-            self.send_auth(id);
+            self.ask(id);
         }
     }
 
-    pub(crate) fn send_auth(&mut self, id: RegistrationId) {
+    /// Sends an AUTH; with an error the registration is lost, which is for the caller to do.
+    pub(super) fn send_auth(&mut self, id: RegistrationId) -> Result<(), RegistrationLoss> {
         let now = self.now;
         let cnonce = self.ids.session_id(128);
         let inner = self
@@ -57,14 +58,17 @@ impl UserAgent {
             .get(&id)
             .and_then(|registration| self.use_path(registration.through?).cloned());
         let Some(registration) = self.registrations.0.get_mut(&id) else {
-            return;
+            return Ok(());
         };
         let Some(handle) = registration.connection else {
-            return;
+            return Ok(());
         };
         let Some((connection, peer)) = self.table.get_mut(handle) else {
-            return;
+            return Ok(());
         };
+        registration
+            .digest
+            .take_nonce(&mut peer.turn.nonce, &registration.relay);
         // Through inner relays, the way to this one is what the last of them gave (RFC 4976 §5.1).
         let mut to_path = inner.map_or_else(Vec::new, |inner| {
             let mut to_path = inner.as_bytes().to_vec();
@@ -95,18 +99,23 @@ impl UserAgent {
                 tag: Some(tag::registration(id)),
             },
         );
-        let lost = match sent {
-            Ok(_) => None,
+        let outcome = match sent {
+            Ok(_) => Ok(()),
             Err(SendError::Blocked) => {
                 peer.delayed.auth.insert(id);
-                None
+                Ok(())
             }
-            Err(_) => Some(RegistrationLoss::Unusable),
+            Err(_) => Err(RegistrationLoss::Unusable),
         };
         self.table.mark_ready(handle);
         self.rearm(handle);
-        if let Some(lost) = lost {
-            self.lose_registration(id, lost);
+        outcome
+    }
+
+    /// There is room for an AUTH that found none.
+    pub(crate) fn send_delayed_auth(&mut self, id: RegistrationId) {
+        if let Err(loss) = self.send_auth(id) {
+            self.lose_registration(id, loss);
         }
     }
 
@@ -119,7 +128,7 @@ impl UserAgent {
         if registration.attempts >= MAX_ATTEMPTS {
             self.lose_registration(id, otherwise);
         } else {
-            self.send_auth(id);
+            self.send_delayed_auth(id);
         }
     }
 
@@ -167,6 +176,10 @@ impl UserAgent {
         registration.attempts = 0;
         let local = registration.own.clone();
         let used_by = registration.used_by;
+        let handle = registration.connection;
+        if let Some((_, peer)) = handle.and_then(|handle| self.table.get_mut(handle)) {
+            peer.turn.nonce = registration.digest.leave_nonce(&registration.relay);
+        }
         // A minute ahead, or a fifth of the time where that is less.
         let margin = Duration::from_secs(60).min(expires / 5);
         self.timers
@@ -182,6 +195,9 @@ impl UserAgent {
         if let Some(UsedBy::Outer(outer)) = used_by {
             // Its path begins with this one.
             self.refresh(outer);
+        }
+        if let Some(handle) = handle {
+            self.answered(handle, id);
         }
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use msrp_core::{
     codec::{Head, HeaderName},
     digest::{Algorithm, Ha1, response, rspauth},
-    grammar::{AuthenticationInfo, Challenge, Credentials},
+    grammar::{AuthenticationInfo, Challenge, Credentials, Uri},
 };
 
 use crate::event::RegistrationLoss;
@@ -17,8 +17,25 @@ pub(super) struct Digest {
     password: String,
     nonce: Option<Nonce>,
     proof: Option<Proof>,
+    /// The nonce is one that another registration left, and which the relay need not honour.
+    inherited: bool,
     /// The relay cannot read an Authorization with `uri`.
     without_uri: bool,
+}
+
+/// A nonce that a relay has given for the next AUTH on a connection, and whose it is.
+pub(crate) struct NextNonce {
+    relay: Uri,
+    user: String,
+    password: String,
+    nonce: Nonce,
+}
+
+/// Passwords and nonces are nobody's business.
+impl std::fmt::Debug for NextNonce {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NextNonce(…)")
+    }
 }
 
 /// A challenge that has been received.
@@ -54,7 +71,30 @@ impl Digest {
             password,
             nonce: None,
             proof: None,
+            inherited: false,
             without_uri: false,
+        }
+    }
+
+    /// Leaves the nonce for whoever asks next.
+    pub(super) fn leave_nonce(&mut self, relay: &Uri) -> Option<NextNonce> {
+        self.nonce.take().map(|nonce| NextNonce {
+            relay: relay.clone(),
+            user: self.user.clone(),
+            password: self.password.clone(),
+            nonce,
+        })
+    }
+
+    /// Takes over the nonce that another registration left, if there is none here.
+    pub(super) fn take_nonce(&mut self, left: &mut Option<NextNonce>, relay: &Uri) {
+        if self.nonce.is_none()
+            && let Some(left) = left.take_if(|left| {
+                left.relay == *relay && left.user == self.user && left.password == self.password
+            })
+        {
+            self.nonce = Some(left.nonce);
+            self.inherited = true;
         }
     }
 
@@ -142,7 +182,8 @@ impl Digest {
         // A stale nonce says nothing about the password. Otherwise it may be the form that the relay cannot read; it is
         // tried once in the other.
         let answered = self.proof.is_some();
-        if answered && !stale && !self.try_without_uri() {
+        let inherited = std::mem::take(&mut self.inherited);
+        if answered && !stale && !inherited && !self.try_without_uri() {
             return Err(Refused::Credentials);
         }
         self.proof = None;

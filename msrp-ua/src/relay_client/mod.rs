@@ -7,6 +7,7 @@
 
 mod auth;
 mod digest;
+mod turn;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,6 +17,7 @@ use msrp_core::{
 };
 
 use self::digest::Digest;
+pub(crate) use self::turn::Turn;
 use crate::{
     connect::Authority,
     error::CommandError,
@@ -220,6 +222,11 @@ impl UserAgent {
         self.registrations.0.contains_key(&id)
     }
 
+    /// The connection over which a registration runs.
+    pub(crate) fn relay_connection(&self, id: RegistrationId) -> Option<ConnectionHandle> {
+        self.registrations.0.get(&id)?.connection
+    }
+
     /// The connection for a session that wants to use a registration.
     pub(crate) fn relay_for(
         &self,
@@ -259,6 +266,7 @@ impl UserAgent {
             if let Some((_, peer)) = self.table.get_mut(handle) {
                 peer.registrations.remove(&id);
             }
+            self.answered(handle, id);
             self.note_unused(handle);
         }
         if let Some(inner) = registration.through

@@ -48,10 +48,20 @@ impl UserAgent {
             SessionState::Bound(bound) if bound == connection => Ok(id),
             SessionState::Bound(_) => Err(StatusCode::WRONG_CONNECTION),
             SessionState::AwaitingBind(_) | SessionState::Connecting => {
+                // What goes through a relay comes over the connection on which the relay was asked, and over no other.
+                if self.relay_of(id).is_some_and(|relay| relay != connection) {
+                    return Err(StatusCode::WRONG_CONNECTION);
+                }
                 self.bind(id, connection);
                 Ok(id)
             }
         }
+    }
+
+    /// The connection to the relay through which a session goes.
+    pub(crate) fn relay_of(&self, id: SessionId) -> Option<ConnectionHandle> {
+        let relay = self.sessions.get(id)?.params.relay?;
+        self.relay_connection(relay)
     }
 
     /// Binds a session to a connection: what waits can be sent.

@@ -122,7 +122,8 @@ impl UserAgent {
     /// Begins a session that signalling has agreed on.
     ///
     /// The active side connects and says something at once; the passive side waits to be bound (RFC 4975 §5.4). With a
-    /// relay the session is bound to the connection over which the relay was asked.
+    /// relay the session is bound to the connection over which the relay was asked: the passive side too waits for the
+    /// peer's first request, because the relay may learn only from that how to reach the peer, but not for ever.
     ///
     /// # Errors
     /// [`CommandError`].
@@ -149,9 +150,8 @@ impl UserAgent {
         }
         match (relay, role) {
             (Some(handle), Role::Active) => self.begin_session(id, handle),
-            (Some(handle), Role::Passive) => self.bind(id, handle),
             (None, Role::Active) => self.connect_session(id, authority),
-            (None, Role::Passive) => {
+            (_, Role::Passive) => {
                 self.timers
                     .insert((self.now + self.config.bind_timeout, UaTimer::Bind(id)));
             }
@@ -204,6 +204,25 @@ impl UserAgent {
     /// Octets of unfinished incoming messages that are held in memory.
     pub fn buffered(&self) -> usize {
         self.buffered
+    }
+
+    /// Octets that wait in the connections, to be sent or to be looked at; see
+    /// [`ConnectionConfig`](msrp_core::connection::ConnectionConfig) for their bounds.
+    pub fn queued(&self) -> usize {
+        self.table
+            .iter()
+            .map(|(_, connection, _)| connection.buffered() + connection.received())
+            .sum()
+    }
+
+    /// How many messages of ours are kept: those under way, and those that late reports may be about.
+    pub fn outgoing_count(&self) -> usize {
+        self.outgoing.len()
+    }
+
+    /// How many unfinished messages of others are kept.
+    pub fn incoming_count(&self) -> usize {
+        self.incoming.len()
     }
 
     /// The connection that a session is bound to.

@@ -265,9 +265,20 @@ impl UserAgent {
             self.abort_incoming(chunk.message, AbortReason::Sink);
             return Err(StatusCode::STOP_SENDING);
         }
+        let session = incoming.session;
+        // The response goes before the REPORT: a relay between us would take a chunk for lost whose delivery is known, if
+        // the connection broke between the two.
+        if let Some(handle) = self.connection_of(session)
+            && let Some((connection, _)) = self.table.get_mut(handle)
+        {
+            let _known = connection.respond(chunk.request, StatusCode::OK, StatusCode::OK.phrase());
+        }
+        let Some(incoming) = self.incoming.get(&chunk.message) else {
+            return Ok(());
+        };
         let manual = self
             .sessions
-            .get(incoming.session)
+            .get(session)
             .is_some_and(|entry| entry.params.manual_reports);
         let each = self.config.report_each_chunk;
         if incoming.success_report == SuccessReport::Yes && !manual {

@@ -113,6 +113,8 @@ pub(crate) struct Outgoing {
     reported: IntervalSet,
     /// That the next hop has all of it has been told.
     accepted: bool,
+    /// The peer has reported all of it.
+    delivered: bool,
     /// It is kept to understand late reports only.
     retired: bool,
 }
@@ -182,6 +184,7 @@ impl UserAgent {
                 outstanding: 0,
                 reported: IntervalSet::new(),
                 accepted: false,
+                delivered: false,
                 retired: false,
             },
         );

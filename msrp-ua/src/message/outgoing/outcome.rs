@@ -92,6 +92,10 @@ impl UserAgent {
         let start = range.map_or(1, |range| range.start);
         let end = range.and_then(|range| range.end).unwrap_or(sent).min(sent);
         if !code.is_success() {
+            if outgoing.delivered {
+                // What the peer has confirmed has not failed, whatever somebody between us believes.
+                return;
+            }
             self.fail_outgoing(key, (start <= end).then_some((start, end)), code);
             return;
         }
@@ -105,6 +109,7 @@ impl UserAgent {
             return;
         }
         let complete = outgoing.all_sent && outgoing.reported.covers(sent);
+        outgoing.delivered |= complete;
         self.push_event(UserAgentEvent::Delivered {
             message: key,
             range: (start, end),
@@ -118,7 +123,7 @@ impl UserAgent {
         let Some(outgoing) = self.outgoing.get_mut(&key) else {
             return;
         };
-        let (session, message_id) = (outgoing.session, outgoing.message_id);
+        let (session, message_id, delivered) = (outgoing.session, outgoing.message_id, outgoing.delivered);
         tracing::debug!(message = key.0, %code, "message failed");
         if code == StatusCode::UNSUPPORTED_MEDIA
             && let Ok(media_type) = MediaType::parse(outgoing.message.content_type.as_bytes())
@@ -129,12 +134,14 @@ impl UserAgent {
                 entry.refused_types.push(name);
             }
         }
-        self.push_event(UserAgentEvent::Failed {
-            message: key,
-            message_id,
-            range,
-            code,
-        });
+        if !delivered {
+            self.push_event(UserAgentEvent::Failed {
+                message: key,
+                message_id,
+                range,
+                code,
+            });
+        }
         self.stop_outgoing(key);
         self.forget_outgoing(key);
         // Row 4975-E-28: these say that the session itself is gone, others only concern the message.
@@ -160,7 +167,7 @@ impl UserAgent {
         let confirmed = outgoing.message.failure_report == FailureReport::Yes;
         let tell = confirmed && !std::mem::replace(&mut outgoing.accepted, true);
         let reports = outgoing.message.success_report == SuccessReport::Yes;
-        let settled = !reports || outgoing.reported.covers(outgoing.sent);
+        let settled = !reports || outgoing.delivered;
         if tell {
             self.push_event(UserAgentEvent::Accepted { message: key });
         }
@@ -205,6 +212,7 @@ impl UserAgent {
         self.stop_outgoing(key);
         if let Some(outgoing) = self.outgoing.remove(&key)
             && !outgoing.retired
+            && !outgoing.delivered
         {
             self.push_event(UserAgentEvent::DeliveryUnknown {
                 message: key,
