@@ -1,4 +1,5 @@
 //! A user agent and the relay that it asks for a path; the relay is scripted, octet by octet.
+#![allow(clippy::disallowed_methods, reason = "virtual time has to begin somewhere")]
 
 use std::{
     sync::Arc,
