@@ -136,6 +136,8 @@ struct Running<N: Node> {
     listener_gone: oneshot::Receiver<Infallible>,
     /// There are no handles any more.
     unheard: bool,
+    /// The driver has ended; what its node has told before is still handed on.
+    ended: bool,
 }
 
 impl<N: Node> Unpin for Running<N> {}
@@ -149,7 +151,8 @@ where
     N::Query: Send,
     N::Answer: Send,
 {
-    /// Runs the driver in a task of its own. It ends after a [`shutdown`](Self::shutdown), and when all handles and the
+    /// Runs the driver in a task of its own. It ends after a [`shutdown`](Self::shutdown), once what was told has been
+    /// taken, and when all handles and the
     /// events have been dropped.
     pub fn spawn(self) -> (Handle<N>, Events<N>) {
         let (sender, messages) = mpsc::channel(self.config.max_commands);
@@ -163,6 +166,7 @@ where
             events: Some(events),
             listener_gone,
             unheard: false,
+            ended: false,
         }));
         let events = Events {
             receiver,
@@ -216,12 +220,22 @@ impl<N: Node> Future for Running<N> {
         }
         loop {
             if !running.has_room(context) {
-                return running.driver.poll_io(context);
+                if !running.ended {
+                    ready!(running.driver.poll_io(context));
+                    running.ended = true;
+                }
+                // Whoever makes room calls.
+                return Poll::Pending;
             }
             if running.unheard && running.events.is_none() {
                 return Poll::Ready(());
             }
-            let Some(event) = ready!(running.driver.poll_event(context)) else {
+            let event = if running.ended {
+                running.driver.node_mut().poll_event()
+            } else {
+                ready!(running.driver.poll_event(context))
+            };
+            let Some(event) = event else {
                 return Poll::Ready(());
             };
             if let Some(events) = &mut running.events {

@@ -86,7 +86,7 @@ fn what_the_driver_cannot_do_fails_with_a_reason() {
 /// Hundreds at the same time, all of which get their answers.
 #[test]
 fn many_connections_are_served() {
-    const MANY: usize = 300;
+    const MANY: usize = 200;
     for kind in KINDS {
         let mut peer = Peer::start(kind, Setup::plain());
         let mut raws: Vec<_> = (0..MANY).map(|_| dial(peer.addresses[0])).collect();

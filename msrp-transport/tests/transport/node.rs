@@ -99,6 +99,11 @@ impl Talker {
         }
     }
 
+    /// Events that wait to be pulled.
+    pub(crate) fn events_waiting(&mut self) -> usize {
+        self.events.len()
+    }
+
     fn add(&mut self, now: Instant, peer: PeerInfo) -> ConnectionHandle {
         let framing = peer.framing;
         let connection = Connection::new(now, self.config.clone(), peer, framing, self.ids.fork_seed());
