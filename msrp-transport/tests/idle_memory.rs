@@ -1,6 +1,9 @@
 //! What an idle connection costs: a file of its own, as it looks at the memory of the whole process.
 #![cfg(target_os = "linux")]
-#![allow(dead_code, reason = "the parts shared with the other tests have more than is needed here")]
+#![allow(
+    dead_code,
+    reason = "the parts shared with the other tests have more than is needed here"
+)]
 
 #[path = "transport/node.rs"]
 mod node;
