@@ -89,6 +89,14 @@ pub struct AcceptTypes {
     entries: Vec<Box<str>>,
 }
 
+impl std::str::FromStr for AcceptTypes {
+    type Err = GrammarError;
+
+    fn from_str(text: &str) -> Result<Self, GrammarError> {
+        Self::parse(text.as_bytes())
+    }
+}
+
 impl AcceptTypes {
     /// Parses `entry *(SP entry)`; more spaces than one, also in front and behind, are accepted, and so is no entry.
     ///

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -23,6 +23,8 @@ pub(crate) struct Side {
     /// Connects that wait to be answered.
     connects: VecDeque<msrp_core::node::ConnectToken>,
     wire: BTreeMap<ConnectionHandle, ConnectionHandle>,
+    /// Connections to be looked at.
+    ready: BTreeSet<ConnectionHandle>,
     /// Whether events are pulled.
     pub(crate) listens: bool,
 }
@@ -44,6 +46,7 @@ fn side(now: Instant, config: UserAgentConfig, seed: u8) -> Side {
         sent: Vec::new(),
         connects: VecDeque::new(),
         wire: BTreeMap::new(),
+        ready: BTreeSet::new(),
         listens: true,
     }
 }
@@ -182,6 +185,11 @@ fn step(from: &mut Side, to: &mut Side, now: Instant, refuse: &Option<ConnectFai
         }
     }
     while let Some(handle) = from.agent.poll_ready() {
+        from.ready.insert(handle);
+        // It may have begun to read again.
+        to.ready.extend(from.wire.get(&handle));
+    }
+    for handle in std::mem::take(&mut from.ready) {
         let Some(&other) = from.wire.get(&handle) else {
             // Nobody is at the other end of a raw connection; what is said there the test asks for itself.
             continue;
