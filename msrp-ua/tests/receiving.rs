@@ -158,13 +158,10 @@ proptest! {
             1 => {
                 let mut received = vec![None; len];
                 for event in &peer.events {
-                    match event {
-                        UserAgentEvent::MessageData { offset, data, .. } => {
-                            for (at, &octet) in data.iter().enumerate() {
-                                prop_assert!(received[*offset as usize - 1 + at].replace(octet).is_none(), "twice");
-                            }
+                    if let UserAgentEvent::MessageData { offset, data, .. } = event {
+                        for (at, &octet) in data.iter().enumerate() {
+                            prop_assert!(received[*offset as usize - 1 + at].replace(octet).is_none(), "twice");
                         }
-                        _ => {}
                     }
                 }
                 received.into_iter().map(Option::unwrap).collect()

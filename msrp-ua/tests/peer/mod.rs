@@ -1,4 +1,5 @@
 //! One user agent, and a peer made of strings: exactly these octets in, exactly those octets out.
+#![allow(clippy::disallowed_methods, reason = "tests begin at any time")]
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 pub(crate) mod frames;
