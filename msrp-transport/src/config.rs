@@ -91,7 +91,7 @@ impl DriverConfig {
         self
     }
 
-    /// How long one address is tried. Default 5 s.
+    /// How long one address is tried, and how long the lookup of a name may take. Default 5 s.
     pub fn connect_timeout(mut self, time: Duration) -> Self {
         self.connect_timeout = time;
         self

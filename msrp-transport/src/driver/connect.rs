@@ -1,7 +1,9 @@
 //! Connections that the node asked for: names, and addresses in their order.
 
 use std::{
+    future::Future,
     net::SocketAddr,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -82,7 +84,7 @@ impl Connector {
                     let layer = prepared?;
                     let addresses = match known {
                         Some(address) => vec![address],
-                        None => look_up(resolver, &target).await?,
+                        None => in_time(&*runtime, timeout, look_up(resolver, &target)).await?,
                     };
                     let (io, peer) = first_of(&*runtime, addresses, timeout).await?;
                     Ok((io, peer, layer))
@@ -138,6 +140,20 @@ async fn look_up(
     }
 }
 
+/// What comes of `attempt`, unless it takes too long.
+async fn in_time<T>(
+    runtime: &dyn Runtime,
+    timeout: Duration,
+    attempt: impl Future<Output = Result<T, ConnectFailure>>,
+) -> Result<T, ConnectFailure> {
+    let mut timer = runtime.sleep_until(runtime.now() + timeout);
+    let timed_out = poll_fn(move |context| timer.as_mut().poll(context));
+    match select(pin!(attempt), timed_out).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(((), _)) => Err(ConnectFailure::TimedOut),
+    }
+}
+
 /// Tries the addresses in their order (RFC 4975 §6.2), each for its time.
 async fn first_of(
     runtime: &dyn Runtime,
@@ -146,12 +162,12 @@ async fn first_of(
 ) -> Result<(BoxedIo, PeerInfo), ConnectFailure> {
     let mut failure = ConnectFailure::Unresolved;
     for address in addresses {
-        let mut timer = runtime.sleep_until(runtime.now() + timeout);
-        let timed_out = poll_fn(move |context| timer.as_mut().poll(context));
-        failure = match select(runtime.connect(address), timed_out).await {
-            Either::Left((Ok(connected), _)) => return Ok(connected),
-            Either::Left((Err(error), _)) => failure_of(&error),
-            Either::Right(((), _)) => ConnectFailure::TimedOut,
+        let attempt = runtime
+            .connect(address)
+            .map(|outcome| outcome.map_err(|error| failure_of(&error)));
+        failure = match in_time(runtime, timeout, attempt).await {
+            Ok(connected) => return Ok(connected),
+            Err(failure) => failure,
         };
         tracing::debug!(%failure, "an address failed");
     }

@@ -1,7 +1,7 @@
 //! Connections that the node asked for: names, addresses in order, handshakes.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     io,
     net::SocketAddr,
     sync::mpsc::{SyncSender, sync_channel},
@@ -30,11 +30,19 @@ struct Question {
     port: Option<u16>,
 }
 
+/// A connect that waits for the addresses of its host.
+struct Waiting {
+    token: ConnectToken,
+    target: Target,
+    deadline: Instant,
+}
+
 /// What is needed to connect.
 pub(super) struct Connector {
     pub(super) outgoing: Outgoing,
     questions: Option<SyncSender<Question>>,
-    waiting: HashMap<u64, (ConnectToken, Target)>,
+    /// Names that are being looked up, oldest first.
+    waiting: BTreeMap<u64, Waiting>,
     next: u64,
 }
 
@@ -43,7 +51,7 @@ impl Connector {
         Self {
             outgoing: Outgoing::default(),
             questions: None,
-            waiting: HashMap::new(),
+            waiting: BTreeMap::new(),
             next: 0,
         }
     }
@@ -67,7 +75,11 @@ impl Connector {
             .spawn(move || {
                 for question in asked {
                     let addresses = resolver.resolve(&question.host, question.port);
-                    if handle.say(Message::Resolved(question.id, addresses)).is_err() {
+                    // A loop that has much to hear is waited for.
+                    if handle
+                        .wait_to_say(Message::Resolved(question.id, addresses))
+                        .is_err()
+                    {
                         return;
                     }
                 }
@@ -78,6 +90,19 @@ impl Connector {
 
     pub(super) fn pending(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// When the oldest lookup has taken too long.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.waiting
+            .first_key_value()
+            .map(|(_, waiting)| waiting.deadline)
+    }
+
+    /// Takes out a lookup that has taken too long.
+    pub(super) fn pop_overdue(&mut self, now: Instant) -> Option<ConnectToken> {
+        self.next_deadline().filter(|&at| at <= now)?;
+        self.waiting.pop_first().map(|(_, waiting)| waiting.token)
     }
 }
 
@@ -105,7 +130,16 @@ impl<N: Node> Server<N> {
             .as_ref()
             .is_some_and(|asked| asked.try_send(question).is_ok());
         if asked {
-            self.connector.waiting.insert(id, (token, target));
+            let deadline = now + self.config.connect_timeout;
+            self.connector.waiting.insert(
+                id,
+                Waiting {
+                    token,
+                    target,
+                    deadline,
+                },
+            );
+            self.check_at(deadline);
         } else {
             self.connect_failed(now, token, ConnectFailure::Limit);
         }
@@ -113,7 +147,8 @@ impl<N: Node> Server<N> {
 
     /// A name has been looked up.
     pub(super) fn resolved(&mut self, now: Instant, id: u64, addresses: io::Result<Vec<SocketAddr>>) {
-        let Some((token, target)) = self.connector.waiting.remove(&id) else {
+        // What comes too late is not wanted any more.
+        let Some(Waiting { token, target, .. }) = self.connector.waiting.remove(&id) else {
             return;
         };
         match addresses {

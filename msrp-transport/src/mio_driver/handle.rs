@@ -91,4 +91,10 @@ impl<N: Node> Handle<N> {
         // A waker that fails belongs to a loop that has ended.
         self.waker.wake().map_err(|_| HandleError::Stopped)
     }
+
+    /// As [`say`](Self::say), waiting for room.
+    pub(super) fn wait_to_say(&self, message: Message<N>) -> Result<(), HandleError> {
+        self.sender.send(message).map_err(|_| HandleError::Stopped)?;
+        self.waker.wake().map_err(|_| HandleError::Stopped)
+    }
 }

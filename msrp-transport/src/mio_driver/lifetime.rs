@@ -76,12 +76,15 @@ impl<N: Node> Server<N> {
 
     /// Ends what has taken too long to connect, shake hands or close.
     pub(super) fn check_deadlines(&mut self, now: Instant) {
-        if self.timed == 0 {
+        if self.timed == 0 && self.connector.pending() == 0 {
             self.next_check = None;
             return;
         }
         if self.next_check.is_none_or(|at| at > now) {
             return;
+        }
+        while let Some(token) = self.connector.pop_overdue(now) {
+            self.connect_failed(now, token, ConnectFailure::TimedOut);
         }
         let over: Vec<usize> = self
             .sockets
@@ -107,10 +110,7 @@ impl<N: Node> Server<N> {
                 Phase::Open(_) => {}
             }
         }
-        self.next_check = self
-            .sockets
-            .iter()
-            .filter_map(|(_, socket)| socket.deadline())
-            .min();
+        let sockets = self.sockets.iter().filter_map(|(_, socket)| socket.deadline());
+        self.next_check = sockets.chain(self.connector.next_deadline()).min();
     }
 }

@@ -31,6 +31,10 @@ impl Resolve for Fixed {
     fn resolve(&mut self, host: &str, port: Option<u16>) -> io::Result<Vec<SocketAddr>> {
         self.asked.lock().unwrap().push((host.to_owned(), port));
         match host {
+            "slow.example.com" => {
+                std::thread::sleep(Duration::from_millis(600));
+                Ok(self.addresses.clone())
+            }
             "nowhere.example.com" => Err(io::ErrorKind::NotFound.into()),
             _ => Ok(self.addresses.clone()),
         }
@@ -123,6 +127,23 @@ fn an_address_that_does_not_answer_costs_its_time_and_no_more() {
             connect_by_name(setup, kind, "host.example.com"),
             Err(ConnectFailure::TimedOut)
         );
+    }
+}
+
+#[test]
+fn a_name_that_is_not_found_in_time_fails_and_its_late_addresses_are_not_used() {
+    for kind in KINDS {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (setup, _) = resolving(vec![listener.local_addr().unwrap()]);
+        let mut peer = Peer::start(kind, setup);
+        peer.say(Say::Connect(
+            1,
+            Target::new(Scheme::Msrp, "slow.example.com", Some(1)),
+        ));
+        assert_eq!(peer.connected().err(), Some(ConnectFailure::TimedOut), "{kind:?}");
+        assert!(peer.next_within(Duration::from_millis(600)).is_none());
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err(), "{kind:?}");
     }
 }
 
