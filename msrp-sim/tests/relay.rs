@@ -46,7 +46,7 @@ fn counts(test: &str, seeds: u64, stage: Stage, shown: &[&str]) {
 
 #[test]
 fn through_relays_every_message_arrives() {
-    let shown = ["received", "reports", "lookups", "opened"];
+    let shown = ["received", "received, long", "reports", "lookups", "opened"];
     counts("through_relays", 700, Stage::Smooth, &shown);
 }
 

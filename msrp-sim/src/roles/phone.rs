@@ -389,6 +389,9 @@ impl Phone {
         turn: &mut Turn<'_>,
     ) {
         turn.ledger.count("received");
+        if content.len() > 100_000 {
+            turn.ledger.count("received, long");
+        }
         let call = self.sessions.get(&session).copied();
         if self.board.call_of(id.as_str()) != call {
             turn.ledger.complain(format!("{id} came in call {call:?}"));

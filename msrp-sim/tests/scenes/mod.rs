@@ -143,8 +143,9 @@ impl Scene {
         let phones = rng.within(2..=5) as usize;
         let calls = rng.within(1..=6) as usize;
         // What arrives in some seconds, and in few enough pieces for a test.
-        let most = (throughput(&link) * 3.0).min(*link.segment.end() as f64 * 1_500.0);
-        let total = rng.size(1_000..=(most as usize).clamp(2_000, 600_000));
+        let most = (throughput(&link) * 3.0).min(*link.segment.end() as f64 * 3_000.0);
+        let most = (most as usize).clamp(2_000, 900_000);
+        let total = rng.within(most as u64 / 4..=most as u64) as usize;
         let messages = rng.within(1..=12) as usize;
         let slow = slow_receiver(rng, total);
         let faults = stage == Stage::Faults || (stage == Stage::Hostile && rng.chance(300));
@@ -239,7 +240,12 @@ impl Scene {
             let from = if rng.chance(500) { a } else { b };
             let said = Utterance {
                 call,
-                size: rng.size(0..=total / 3),
+                // Mostly a chat, at times a picture.
+                size: if rng.chance(200) {
+                    rng.index(total / 2)
+                } else {
+                    rng.size(0..=total / 8)
+                },
                 success: rng.chance(500),
                 failure: rng.pick(&[
                     FailureReport::Yes,
