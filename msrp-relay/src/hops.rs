@@ -65,7 +65,8 @@ struct Parked {
     incoming: Incoming,
 }
 
-/// Octets of chunks that may wait for one connect; what exceeds it waits at its sender.
+/// Octets of chunks that may wait for one connect, and not more than half of what the connection takes at once; what
+/// exceeds it waits at its sender.
 const MAX_PARKED: usize = 64 * 1024;
 
 /// Open and pending connections to next hops.
@@ -170,11 +171,12 @@ impl Relay {
         };
         incoming.detach();
         let len = incoming.head.raw().len() + incoming.held.len();
+        let most = MAX_PARKED.min(self.connection_config.send_bound() / 2);
         let Some(pending) = self
             .hops
             .pending
             .get_mut(&token)
-            .filter(|pending| pending.parked_len + len <= MAX_PARKED)
+            .filter(|pending| pending.parked_len + len <= most)
         else {
             let key = self.put_incoming(from, incoming);
             return self.await_hop(from, key, token);
@@ -209,6 +211,15 @@ impl Relay {
             binding,
             mut incoming,
         } = parked;
+        let message = incoming.head.message_id().ok().flatten();
+        let failed = |message| {
+            let (_, data) = self.table.get(from)?;
+            data.poison(binding, &message)
+        };
+        if message.and_then(failed).is_some() {
+            // Its sender has been told.
+            return;
+        }
         let code = match hop {
             None => StatusCode::REQUEST_TIMEOUT,
             Some(out) => {
@@ -224,9 +235,7 @@ impl Relay {
             }
         };
         // Its sender has been told that we have it, so a REPORT has to follow (RFC 4976 §3).
-        let Ok(Some(message)) = incoming.head.message_id() else {
-            return;
-        };
+        let Some(message) = message else { return };
         if let Ok(edit) = HeadEdit::new(&incoming.head, self.max_uris()) {
             let report = incoming.failure_report;
             let context = self.contexts.chunk(from, binding, message, report, &edit);
@@ -234,6 +243,7 @@ impl Relay {
             let len = incoming.held.len() as u64;
             let range = settle_range(incoming.range, len, ContinuationFlag::More);
             self.report_failure(tag, Some(range), code);
+            self.poison(tag, code);
             if let Tag::Context(index) = tag {
                 self.contexts.remove(index);
             }

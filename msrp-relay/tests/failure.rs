@@ -251,6 +251,37 @@ fn a_next_hop_that_cannot_be_reached_is_reported() {
     }
 }
 
+/// A message of which a chunk is lost is of no use: the rest of it is neither sent nor reported piece by piece.
+// shows: 4976-6.4.3-05
+#[test]
+fn a_message_that_lost_a_chunk_is_refused_from_then_on() {
+    let chunk = |id: &str, path: &str, range: &str| send(id, path, ALICE, "", range, "hello", '+');
+    let mut world = World::new();
+    let (alice, uri) = world.client("alice", "secret");
+    let path = format!("{uri} {BOB}");
+    // Lost before the next hop is there: three chunks, one REPORT.
+    for (id, range) in [("aaa1", "1-5/99"), ("aaa2", "6-10/99"), ("aaa3", "11-15/99")] {
+        world.feed(alice, chunk(id, &path, range));
+    }
+    world.octets(alice);
+    world.connect(Err(ConnectFailure::Refused));
+    assert_eq!(world.frames(alice).len(), 1);
+    world.feed(alice, chunk("aaa4", &path, "16-20/99"));
+    let told = world.frames(alice);
+    assert_eq!((told.len(), told[0].start_code()), (1, 408));
+    // Lost with the next hop.
+    world.feed(alice, chunk("bbb1", &path, "1-5/99").replace("87652", "other"));
+    let hop = world.connect(Ok(tls())).unwrap();
+    world.octets(alice);
+    world.reset(hop);
+    assert_eq!(world.frames(alice).len(), 1);
+    world.feed(alice, chunk("bbb2", &path, "6-10/99").replace("87652", "other"));
+    let told = world.frames(alice);
+    assert_eq!((told.len(), told[0].start_code()), (1, 408));
+    assert!(world.connects.is_empty(), "nobody is called for it");
+    assert_eq!((world.relay.open_transactions(), world.relay.memory()), (0, 0));
+}
+
 #[test]
 fn a_long_message_waits_for_its_next_hop_and_is_refused_without() {
     let mut world = World::new();

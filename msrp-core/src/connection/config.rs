@@ -189,6 +189,11 @@ impl ConnectionConfig {
         self
     }
 
+    /// See [`send_high`](Self::send_high).
+    pub fn send_bound(&self) -> usize {
+        self.send_high
+    }
+
     /// The bounds of the decoder.
     pub fn limits(&self) -> &DecoderLimits {
         &self.limits

@@ -48,6 +48,7 @@ pub use self::{
     send::{OutgoingRequest, Transmit},
     stats::ConnectionStats,
     timers::Timer,
+    transactions::LostTransaction,
 };
 use crate::{
     codec::{Decoder, Framing},
@@ -188,9 +189,9 @@ impl Connection {
         self.transactions.len()
     }
 
-    /// After the connection has ended: the tracked transactions that had not come to their end by then, each as its tag
-    /// and the range of its chunk. What became of these octets cannot be known. Each is given once.
-    pub fn drain_lost(&mut self) -> impl Iterator<Item = (u64, Option<crate::grammar::ByteRange>)> {
+    /// After the connection has ended: the tracked transactions that had not come to their end by then. What became of the
+    /// octets that had left cannot be known. Each is given once.
+    pub fn drain_lost(&mut self) -> impl Iterator<Item = LostTransaction> {
         self.closing
             .is_some()
             .then(|| self.transactions.drain_lost())

@@ -21,6 +21,19 @@ pub(super) struct Transaction {
     pub(super) range: Option<ByteRange>,
     pub(super) failure_report: FailureReport,
     serial: u32,
+    /// Its last octet has been handed to the transport.
+    left: bool,
+}
+
+/// A transaction that its connection's end has left open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostTransaction {
+    /// The node's name for what was sent.
+    pub tag: u64,
+    /// What the chunk carried; none for requests other than SEND chunks.
+    pub range: Option<ByteRange>,
+    /// All of it had been handed to the transport, so that it may have arrived.
+    pub left: bool,
 }
 
 /// The transactions of a connection, and their deadlines.
@@ -80,6 +93,7 @@ impl Transactions {
             range,
             failure_report,
             serial: self.serial,
+            left: false,
         });
         (slot, id)
     }
@@ -91,8 +105,9 @@ impl Transactions {
 
     /// Starts the time of a transaction whose last octet has been handed to the transport.
     pub(super) fn start(&mut self, now: Instant, slot: u32, timeout: Duration) {
-        if let Some(transaction) = self.table.get(slot as usize) {
-            let at = self.counted(now) + timeout;
+        let at = self.counted(now) + timeout;
+        if let Some(transaction) = self.table.get_mut(slot as usize) {
+            transaction.left = true;
             self.deadlines.push_back(Deadline {
                 at,
                 slot,
@@ -153,10 +168,14 @@ impl Transactions {
     }
 
     /// Takes the transactions that are left; by slots, so that the order repeats.
-    pub(super) fn drain_lost(&mut self) -> impl Iterator<Item = (u64, Option<ByteRange>)> {
+    pub(super) fn drain_lost(&mut self) -> impl Iterator<Item = LostTransaction> {
         std::mem::take(&mut self.table)
             .into_iter()
-            .map(|(_, transaction)| (transaction.tag, transaction.range))
+            .map(|(_, transaction)| LostTransaction {
+                tag: transaction.tag,
+                range: transaction.range,
+                left: transaction.left,
+            })
     }
 
     /// `now` on the clock without pauses.

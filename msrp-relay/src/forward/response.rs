@@ -84,7 +84,7 @@ impl Relay {
     }
 
     /// A connection has ended: what was on its way there may or may not have arrived. Each sender is told who wants to
-    /// hear when no answer comes; with `partial` silence means nothing, and a chunk that has left is none of our worry.
+    /// hear when no answer comes; with `partial` silence means nothing, so that only what has not left is told of.
     pub(crate) fn lose_transactions(&mut self, handle: ConnectionHandle) {
         let Some((connection, data)) = self.table.get_mut(handle) else {
             return;
@@ -96,14 +96,23 @@ impl Relay {
             .map(|rare| std::mem::take(&mut rare.lanes_out))
             .unwrap_or_default();
         let mut reported = BTreeSet::new();
-        for (number, range) in lost {
-            let tag = Tag::of(number);
-            let wants = self.failure_report_of(tag) == Some(FailureReport::Yes);
+        for lost in lost {
+            let tag = Tag::of(lost.tag);
+            let wants = match self.failure_report_of(tag) {
+                Some(FailureReport::Yes) => true,
+                Some(FailureReport::Partial) => !lost.left,
+                _ => false,
+            };
             if wants {
-                self.report_failure(tag, range, StatusCode::REQUEST_TIMEOUT);
+                self.report_failure(tag, lost.range, StatusCode::REQUEST_TIMEOUT);
             }
             match tag {
-                Tag::Context(index) => self.contexts.remove(index),
+                Tag::Context(index) => {
+                    if wants {
+                        self.poison(tag, StatusCode::REQUEST_TIMEOUT);
+                    }
+                    self.contexts.remove(index);
+                }
                 Tag::Lane(lane) if wants => {
                     reported.insert(lane);
                 }

@@ -144,6 +144,13 @@ impl Relay {
             NextHop::Via(target) => target,
             NextHop::Refuse(code) => return Decision::Refuse(code, Reason::Policy),
         };
+        if let Ok(Some(message)) = head.message_id()
+            && let Some((_, data)) = self.table.get(from)
+            && let Some(code) = data.poison(id, &message)
+        {
+            // Nobody is called for a message that has failed.
+            return Decision::Refuse(code, Reason::Poisoned);
+        }
         let next = next.to_vec();
         match self.hop_to(target, from) {
             HopState::Open(out) => {

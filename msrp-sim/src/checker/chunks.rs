@@ -17,7 +17,7 @@ struct Progress {
     short: Option<String>,
 }
 
-pub(super) fn check(seen: &[Seen<'_>], rules: &Rules, violations: &mut Vec<Violation>) {
+pub(super) fn check(seen: &[Seen<'_>], relays: &[bool], rules: &Rules, violations: &mut Vec<Violation>) {
     let mut messages: BTreeMap<(usize, usize, &str), Progress> = BTreeMap::new();
     for one in seen {
         let frame = &one.frame;
@@ -94,13 +94,16 @@ pub(super) fn check(seen: &[Seen<'_>], rules: &Rules, violations: &mut Vec<Viola
             {
                 wrong(short);
             }
-        } else if rules.in_order && start != 1 && !rules.rogues.contains(&one.stream.from) {
+        } else if rules.in_order && start != 1 && !(relays[one.stream.from] && rules.losses) {
+            // What a relay sent before may have been lost with another connection.
             wrong(format!("begins a message at {start}"));
         }
         // An open-ended chunk that gave way below 2048 octets: to another only after a stall, or for a jump.
         let began = one.stream.written_at(frame.begin + 1).at;
         let quick = one.last.at.saturating_duration_since(began) < STALL;
-        let short = (!rules.stalls && flag == '+' && end.is_none() && len < UNINTERRUPTED && quick)
+        // A relay waits for the octets that it passes on, so its chunks may be cut after any number of them.
+        let waits = rules.stalls || relays[one.stream.from];
+        let short = (!waits && flag == '+' && end.is_none() && len < UNINTERRUPTED && quick)
             .then(|| format!("follows a chunk that gave way after {len} octets"));
         messages.insert(
             key,

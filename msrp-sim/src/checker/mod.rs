@@ -135,7 +135,7 @@ pub fn check(trace: &Trace, ledger: &Ledger, relays: &[bool], rules: &Rules) -> 
     }
     // In the order in which they were written; what one write carried stays in its order.
     seen.sort_by_key(|seen| (seen.head.sequence, seen.frame.begin));
-    chunks::check(&seen, rules, &mut violations);
+    chunks::check(&seen, relays, rules, &mut violations);
     transactions::check(&seen, rules, &mut violations);
     paths::check(&seen, relays, &mut violations);
     reports::check(&seen, relays, rules, &mut violations);
