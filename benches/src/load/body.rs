@@ -12,12 +12,16 @@ const PERIOD: usize = 65_521;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
     /// Another message, or another part of it, was due.
-    #[error("message {expected} from octet {at} on was due, but {got} from octet {range} on came")]
+    #[error(
+        "message {expected} from octet {at} on was due, or one of the {open} from there on, but {got} from octet {range} on came"
+    )]
     Order {
-        /// Message that was due.
+        /// The first message that is not whole.
         expected: u64,
-        /// Octet that was due, from 1.
+        /// Octet of it that was due, from 1.
         at: u64,
+        /// Messages that have begun since it did, and it; the next may begin as well.
+        open: usize,
         /// What the head says.
         got: String,
         /// What Byte-Range says.

@@ -253,9 +253,8 @@ impl Pair {
                     Frame::Head(head) => self.incoming.begin(&head)?,
                     Frame::Body(octets) => self.incoming.content(text, octets)?,
                     Frame::End(flag) => {
-                        let ahead = self.incoming.messages() - self.completed;
-                        if self.incoming.end(flag, frames.tid(), out)?
-                            && let Some(flight) = self.flights.get(ahead as usize)
+                        if let Some(message) = self.incoming.end(flag, frames.tid(), out)?
+                            && let Some(flight) = self.flights.get((message - self.completed) as usize)
                         {
                             arrived(flight.begun);
                         }

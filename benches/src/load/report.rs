@@ -60,7 +60,7 @@ pub struct Handshakes {
 /// Memory of the server, in octets.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Memory {
-    /// Resident before.
+    /// Resident before; in mode deaf at most before.
     pub before: u64,
     /// Resident at most, or at the end where nothing goes away again.
     pub after: u64,
