@@ -1,5 +1,7 @@
 //! The decoder against a naive one, under every way to split the input.
 
+#[path = "connection/naive.rs"]
+#[allow(dead_code, reason = "the tests of connections use more of it")]
 mod naive;
 
 use bytes::BytesMut;

@@ -34,7 +34,8 @@ impl Connection {
     fn next_timer(&self) -> Option<(Instant, Timer)> {
         if let Some(closing) = self.closing {
             let waits = closing.told && !closing.broken && !self.send.is_empty();
-            return waits.then_some((closing.since + self.config.linger, Timer::CloseLinger));
+            let until = closing.since + self.config.linger;
+            return (waits && until > self.now).then_some((until, Timer::CloseLinger));
         }
         [
             (

@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use msrp_core::{
     codec::{Framing, HeadTemplate, SendHeaders},
     connection::{Connection, ConnectionConfig, Event},
-    grammar::{FailureReport, MessageId, Path, SuccessReport},
+    grammar::{ByteRange, ContinuationFlag, FailureReport, MessageId, Path, SuccessReport},
     node::PeerInfo,
 };
 
@@ -72,6 +72,18 @@ impl Pair {
         }
     }
 
+    /// `a` sends a short message, with the tag 7.
+    pub(crate) fn send_text(&mut self, text: &'static str, failure_report: FailureReport) {
+        let template = template(failure_report, Some("text/plain"));
+        let range = ByteRange::whole(text.len() as u64);
+        let body = Bytes::from_static(text.as_bytes());
+        let flag = ContinuationFlag::Complete;
+        self.a
+            .connection
+            .send_chunk(self.now, &template, range, &body, flag, failure_report, 7)
+            .unwrap();
+    }
+
     pub(crate) fn advance(&mut self, time: Duration) {
         self.now += time;
         self.a.connection.handle_timeout(self.now);
@@ -131,11 +143,24 @@ pub(crate) fn path(uris: &str) -> Path {
 
 /// The head of a message from `a` to `b`.
 pub(crate) fn template(failure_report: FailureReport, content_type: Option<&str>) -> HeadTemplate {
+    any_template(SuccessReport::No, failure_report, content_type)
+}
+
+/// The head of a message with these report values.
+pub(crate) fn report_template(success_report: SuccessReport, failure_report: FailureReport) -> HeadTemplate {
+    any_template(success_report, failure_report, Some("application/octet-stream"))
+}
+
+fn any_template(
+    success_report: SuccessReport,
+    failure_report: FailureReport,
+    content_type: Option<&str>,
+) -> HeadTemplate {
     HeadTemplate::send(&SendHeaders {
         to_path: &path(B_URI),
         from_path: &path(A_URI),
         message_id: MessageId::parse(b"87652491").unwrap(),
-        success_report: SuccessReport::No,
+        success_report,
         failure_report,
         content_type,
         extra: &[],

@@ -12,6 +12,22 @@ pub(crate) struct Frame {
     pub(crate) flag: ContinuationFlag,
 }
 
+impl Frame {
+    /// The value of a header that stands there at most once.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.iter().filter(|(n, _)| n == name);
+        let value = values
+            .next()
+            .map(|(_, value)| std::str::from_utf8(value).unwrap());
+        assert!(values.next().is_none(), "more than one {name}");
+        value
+    }
+
+    pub(crate) fn body_len(&self) -> u64 {
+        self.body.as_ref().map_or(0, |body| body.len() as u64)
+    }
+}
+
 fn split_once<'a>(octets: &'a [u8], at: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let index = octets.windows(at.len()).position(|window| window == at)?;
     Some((&octets[..index], &octets[index + at.len()..]))
@@ -40,19 +56,18 @@ pub(crate) fn frames(mut octets: &[u8]) -> Vec<Frame> {
             };
             if line.is_empty() {
                 // The body lasts until the first CRLF, hyphens, identifier, flag, CRLF.
-                let mut found = None;
-                for at in 0..after.len() {
-                    for flag in [
-                        ContinuationFlag::Complete,
-                        ContinuationFlag::More,
-                        ContinuationFlag::Abort,
-                    ] {
-                        let end = format!("\r\n{hyphens}{}\r\n", flag.as_byte() as char);
-                        if found.is_none() && after[at..].starts_with(end.as_bytes()) {
-                            found = Some((at, flag, end.len()));
-                        }
-                    }
-                }
+                let ends = [
+                    ContinuationFlag::Complete,
+                    ContinuationFlag::More,
+                    ContinuationFlag::Abort,
+                ]
+                .map(|flag| (flag, format!("\r\n{hyphens}{}\r\n", flag.as_byte() as char)));
+                let found = (0..after.len()).find_map(|at| {
+                    let (flag, end) = ends
+                        .iter()
+                        .find(|(_, end)| after[at..].starts_with(end.as_bytes()))?;
+                    Some((at, *flag, end.len()))
+                });
                 let Some((at, flag, len)) = found else {
                     return frames;
                 };
