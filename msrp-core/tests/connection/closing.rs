@@ -48,10 +48,10 @@ fn what_is_under_way_is_ended_in_form_and_told_as_lost() {
     let event = pair.a.connection.poll_event(pair.now);
     assert!(event.is_none(), "nothing follows the end: {event:?}");
     let lost: Vec<_> = pair.a.connection.drain_lost().collect();
-    let tags: Vec<_> = lost.iter().map(|(tag, _)| *tag).collect();
+    let tags: Vec<_> = lost.iter().map(|lost| lost.tag).collect();
     assert_eq!(tags, [7, 8]);
-    assert_eq!(lost[0].1, Some(ByteRange::whole(5)));
-    assert_eq!(lost[1].1.unwrap().start, 1);
+    assert_eq!(lost[0].range, Some(ByteRange::whole(5)));
+    assert_eq!(lost[1].range.unwrap().start, 1);
     assert_eq!(pair.a.connection.drain_lost().count(), 0, "each is told once");
 }
 
