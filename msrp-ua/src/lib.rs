@@ -10,6 +10,7 @@ mod connect;
 mod error;
 mod event;
 pub mod intervals;
+pub mod loopback;
 pub mod message;
 mod names;
 pub mod relay_client;

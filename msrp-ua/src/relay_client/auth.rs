@@ -177,8 +177,10 @@ impl UserAgent {
         let local = registration.own.clone();
         let used_by = registration.used_by;
         let handle = registration.connection;
-        if let Some((_, peer)) = handle.and_then(|handle| self.table.get_mut(handle)) {
-            peer.turn.nonce = registration.digest.leave_nonce(&registration.relay);
+        if let Some((_, peer)) = handle.and_then(|handle| self.table.get_mut(handle))
+            && let Some(nonce) = registration.digest.leave_nonce(&registration.relay)
+        {
+            peer.turn.nonce = Some(nonce);
         }
         // A minute ahead, or a fifth of the time where that is less.
         let margin = Duration::from_secs(60).min(expires / 5);

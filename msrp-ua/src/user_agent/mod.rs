@@ -40,7 +40,6 @@ use crate::{
 /// it says by the methods (or, from another thread, by a [`UserAgentCommand`]); what it should know comes by
 /// [`poll_event`](msrp_core::node::Node::poll_event). Methods take effect at the time that the node was told last; call
 /// [`tick`](Self::tick) before them where that may be long ago.
-#[derive(Debug)]
 pub struct UserAgent {
     pub(crate) config: UserAgentConfig,
     pub(crate) now: Instant,
@@ -61,6 +60,21 @@ pub struct UserAgent {
     /// Connections that are not pulled because nobody pulls our events.
     stalled: VecDeque<ConnectionHandle>,
     draining: bool,
+}
+
+/// Who the sessions are with is nobody's business, so only how many there are is printed.
+impl std::fmt::Debug for UserAgent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserAgent")
+            .field("connections", &self.table.len())
+            .field("sessions", &self.sessions.len())
+            .field("registrations", &self.registrations.0.len())
+            .field("outgoing", &self.outgoing.len())
+            .field("incoming", &self.incoming.len())
+            .field("buffered", &self.buffered)
+            .field("events", &self.events.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl UserAgent {
