@@ -73,7 +73,6 @@ impl Loopback {
                     block.extend_from_slice(transmit.chunk());
                     transmit.advance(len);
                 }
-                drop(transmit);
                 to.handle_read(now, end, block);
                 moved = true;
             }

@@ -103,7 +103,7 @@ fn chat(log: &Log) -> Vec<String> {
         secrets.extend(
             sent.lines()
                 .filter(|line| line.starts_with("To-Path: ") || line.starts_with("From-Path: "))
-                .map(|line| session_id(line)),
+                .map(session_id),
         );
     }
     let mut peer = Peer::bound_with(config(), |params| {
