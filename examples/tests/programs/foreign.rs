@@ -9,8 +9,8 @@ use std::{
 use md5::{Digest, Md5};
 
 /// Octets in both directions.
-pub(crate) trait Wire: Read + Write {}
-impl<T: Read + Write> Wire for T {}
+pub(crate) trait Wire: Read + Write + Send {}
+impl<T: Read + Write + Send> Wire for T {}
 
 /// A client on its connection to the relay.
 pub(crate) struct Client {
@@ -91,6 +91,11 @@ impl Client {
         self.wire.write_all(octets.as_ref()).unwrap();
     }
 
+    /// As [`write`](Self::write), of what the relay may not take; whether it did.
+    pub(crate) fn try_write(&mut self, octets: impl AsRef<[u8]>) -> bool {
+        self.wire.write_all(octets.as_ref()).is_ok()
+    }
+
     /// The next request or response.
     pub(crate) fn read(&mut self) -> Frame {
         self.try_read().unwrap_or_else(|| {
@@ -111,6 +116,14 @@ impl Client {
                 read => self.unread.extend_from_slice(&room[..read]),
             }
         }
+    }
+
+    /// Reads on in a long body made of one octet that no head has: how many of them came.
+    pub(crate) fn skim(&mut self, filler: u8) -> usize {
+        let mut room = vec![0; 1 << 16];
+        let read = self.wire.read(&mut room).unwrap();
+        assert!(read > 0, "{}: connection ended", self.name);
+        room[..read].iter().filter(|&&octet| octet == filler).count()
     }
 
     fn cut(&mut self) -> Option<Frame> {

@@ -2,6 +2,7 @@
 
 mod foreign;
 mod foreign_clients;
+mod hostile_neighbours;
 mod quickstart;
 mod relay_limits;
 mod relay_options;
