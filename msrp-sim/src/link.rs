@@ -112,6 +112,8 @@ pub(crate) struct Pipe {
     pub(crate) ended: bool,
     /// The reader has been told so.
     pub(crate) end_told: bool,
+    /// It broke: what is written from now on goes nowhere, even before the writer has learned of it.
+    broken: bool,
     /// When the next look at the queue is on the world's list.
     pub(crate) pump_at: Option<Instant>,
 }
@@ -132,6 +134,7 @@ impl Pipe {
             boundaries: VecDeque::new(),
             ended: false,
             end_told: false,
+            broken: false,
             pump_at: None,
         }
     }
@@ -142,7 +145,9 @@ impl Pipe {
     }
 
     pub(crate) fn write(&mut self, octets: &[u8]) {
-        self.send.extend(octets);
+        if !self.broken {
+            self.send.extend(octets);
+        }
         self.written += octets.len() as u64;
     }
 
@@ -225,6 +230,7 @@ impl Pipe {
 
     /// What was under way is lost; what has arrived stays when `keep_arrived`.
     pub(crate) fn cut(&mut self, keep_arrived: bool) {
+        self.broken = true;
         self.send.clear();
         self.flight.clear();
         self.flying = 0;
@@ -288,6 +294,26 @@ mod tests {
             }),
             50
         );
+    }
+
+    #[test]
+    fn a_broken_pipe_has_no_hole() {
+        let link = Link::default();
+        let start = Instant::now();
+        let mut rng = Rng::new(0);
+        let mut pipe = Pipe::new(start);
+        pipe.write(b"one");
+        let mut now = start;
+        while let Some(next) = pipe.pump(now, &link, &mut rng) {
+            now = next;
+        }
+        pipe.write(b"two");
+        pipe.cut(true);
+        pipe.write(b"three");
+        while let Some(next) = pipe.pump(now, &link, &mut rng) {
+            now = next;
+        }
+        assert_eq!(pipe.take(99).0, b"one");
     }
 
     #[test]

@@ -73,6 +73,27 @@ fn hostile_peers_hurt_nobody() {
     counts("hostile_peers", 500, Stage::Hostile, &shown);
 }
 
+/// At the finest level, over all kinds of worlds: no session-id, digest, nonce, password or body.
+// shows: 4976-3.1-05
+#[test]
+fn logs_hold_no_secret() {
+    let mut lines = 0;
+    for stage in [Stage::Smooth, Stage::Faults, Stage::Hostile] {
+        for seed in 0..60 {
+            let (scene, log) = checker::captured(|| run(seed, stage));
+            let text = log.text();
+            lines += text.lines().count();
+            let violations = log.check(scene.world.trace());
+            assert!(violations.is_empty(), "seed {seed} {stage:?}: {}", violations[0]);
+            assert!(
+                !text.contains("Passw0rd"),
+                "seed {seed} {stage:?}: a password is logged"
+            );
+        }
+    }
+    assert!(lines > 1_000, "{lines} lines are too few to tell anything");
+}
+
 #[test]
 fn a_seed_replays_exactly() {
     for (seed, stage) in [(3, Stage::Smooth), (14, Stage::Faults), (159, Stage::Hostile)] {

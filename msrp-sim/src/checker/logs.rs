@@ -49,12 +49,10 @@ fn secrets(frame: &naive::Frame) -> Vec<String> {
     for (name, value) in &frame.headers {
         match name.as_str() {
             "To-Path" | "From-Path" | "Use-Path" => secrets.extend(value.split(' ').filter_map(session_id)),
-            "Authorization" => secrets.extend(
-                value
-                    .split("response=\"")
-                    .nth(1)
-                    .and_then(|rest| rest.split('"').next())
-                    .map(str::to_owned),
+            "Authorization" | "WWW-Authenticate" | "Authentication-Info" => secrets.extend(
+                ["response", "nonce", "cnonce", "nextnonce", "rspauth"]
+                    .into_iter()
+                    .filter_map(|name| parameter(value, name)),
             ),
             _ => {}
         }
@@ -66,6 +64,12 @@ fn secrets(frame: &naive::Frame) -> Vec<String> {
     }
     secrets.retain(|secret| secret.len() >= 6);
     secrets
+}
+
+/// The value of a quoted parameter.
+fn parameter(value: &str, name: &str) -> Option<String> {
+    let from = value.find(&format!("{name}=\""))? + name.len() + 2;
+    value[from..].split('"').next().map(str::to_owned)
 }
 
 fn session_id(uri: &str) -> Option<String> {
@@ -123,4 +127,64 @@ impl Subscriber for Capture {
     fn enter(&self, _: &Id) {}
 
     fn exit(&self, _: &Id) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use msrp_core::codec::Framing;
+
+    use super::*;
+    use crate::trace::{Stamp, Stream, Wire};
+
+    const SEND: &str = "MSRP d93kswow SEND\r\nTo-Path: msrp://b.example:8888/9di4ea;tcp\r\nFrom-Path: msrp://a.example:7777/iau39x;tcp\r\nMessage-ID: 12339sdqwer\r\nByte-Range: 1-32/32\r\nContent-Type: text/plain\r\n\r\nHi, I'm Alice, and this is mine.\r\n-------d93kswow$\r\n";
+    const AUTH: &str = "MSRP d93kswox AUTH\r\nTo-Path: msrps://r.example;tcp\r\nFrom-Path: msrps://a.example:7777/iau39x;tcp\r\nAuthorization: Digest username=\"a\", realm=\"r\", nonce=\"0123456789\", qop=auth, nc=00000001, cnonce=\"abcdefgh\", response=\"0011223344\"\r\n-------d93kswox$\r\n";
+
+    fn trace() -> Trace {
+        // The checker looks at octets only; any time will do.
+        let stamp = Stamp {
+            sequence: 0,
+            at: Instant::now(),
+        };
+        let stream = |octets: &str| Stream {
+            connection: 0,
+            from: 0,
+            to: 1,
+            octets: octets.as_bytes().to_vec(),
+            writes: Vec::new(),
+            reads: Vec::new(),
+        };
+        Trace {
+            wires: vec![Wire {
+                nodes: [0, 1],
+                framing: Framing::Stream,
+                tls: false,
+                streams: [stream(SEND), stream(AUTH)],
+                opened: stamp,
+                ended: None,
+                reset: None,
+            }],
+        }
+    }
+
+    #[test]
+    fn secrets_are_found_wherever_they_are_logged() {
+        let trace = trace();
+        for secret in [
+            "9di4ea",
+            "iau39x",
+            "Hi, I'm Alice, and this is mine.",
+            "0123456789",
+            "abcdefgh",
+            "0011223344",
+        ] {
+            let ((), log) = captured(|| tracing::trace!(what = secret, "seen"));
+            assert!(!log.check(&trace).is_empty(), "{secret}");
+            let ((), log) = captured(|| tracing::debug!("seen {secret:?} there"));
+            assert!(!log.check(&trace).is_empty(), "{secret}");
+        }
+        let ((), log) = captured(|| tracing::info!(host = "a.example", session = "9d…", "fine"));
+        assert!(log.check(&trace).is_empty() && log.text().contains("a.example"));
+    }
 }
