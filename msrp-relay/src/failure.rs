@@ -173,7 +173,12 @@ impl Relay {
             self.stats.reports_dropped += 1;
             return;
         };
-        let range = range.unwrap_or(ByteRange::WHOLE_UNKNOWN).to_string();
+        let mut range = range.unwrap_or(ByteRange::WHOLE_UNKNOWN);
+        if let Some(end) = range.end.filter(|end| *end > 0 && *end < range.start) {
+            // A last chunk without octets says that the message ends here: its last octet stands for it.
+            range.start = end;
+        }
+        let range = range.to_string();
         let status = Status::new(code).to_string();
         let sent = connection.send_request(
             self.now,

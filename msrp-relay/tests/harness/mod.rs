@@ -46,6 +46,7 @@ impl Socket {
 pub struct World {
     pub relay: Relay,
     pub now: Instant,
+    start: Instant,
     pub sockets: BTreeMap<ConnectionHandle, Socket>,
     pub connects: Vec<(ConnectToken, Target)>,
     pub lookups: Vec<(Ticket, RelayQuery)>,
@@ -87,11 +88,17 @@ impl World {
         Self {
             relay: Relay::new(now, config, [7; 32]).unwrap(),
             now,
+            start: now,
             sockets: BTreeMap::new(),
             connects: Vec::new(),
             lookups: Vec::new(),
             events: Vec::new(),
         }
+    }
+
+    /// How much time has passed.
+    pub fn elapsed(&self) -> Duration {
+        self.now - self.start
     }
 
     pub fn accept(&mut self, peer: PeerInfo) -> ConnectionHandle {
