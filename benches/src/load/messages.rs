@@ -162,3 +162,55 @@ pub fn server_of(options: &Options) -> Result<Server, LoadError> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn measured(cpu: f64) -> Measured {
+        let mut arrivals = Arrivals::new();
+        for micros in 1..=1_000_u64 {
+            arrivals.messages += 1;
+            arrivals.latency.saturating_record(micros * 1_000);
+        }
+        let usage = |cpu| Usage { cpu, resident: 0 };
+        Measured {
+            time: Duration::from_secs(2),
+            arrivals,
+            usage: Some((usage(1.0), usage(1.0 + cpu))),
+        }
+    }
+
+    fn options() -> Options {
+        Options::parse_from(["msrp-load", "--relay", "msrp://127.0.0.1:1", "--size", "2000"])
+    }
+
+    #[test]
+    fn a_rate_is_of_messages_octets_and_processor_time() {
+        let rate = measured(0.5).rate(&options());
+        assert_eq!(
+            (rate.messages, rate.messages_per_second, rate.megabytes_per_second),
+            (1_000, 500.0, 1.0)
+        );
+        let close = |value: f64, to: f64| (value - to).abs() <= to / 500.0;
+        let Latency { p50, p99, p999, max } = rate.latency_us;
+        assert!(
+            close(p50, 500.0) && close(p99, 990.0) && close(p999, 999.0) && close(max, 1000.0),
+            "{rate:?}"
+        );
+        assert!(close(rate.server_us_per_message.unwrap(), 500.0));
+        assert!(close(rate.megabytes_per_cpu_second.unwrap(), 4.0));
+    }
+
+    #[test]
+    fn without_a_tick_nothing_is_divided() {
+        let rate = measured(0.0).rate(&options());
+        assert_eq!(
+            (rate.server_us_per_message, rate.megabytes_per_cpu_second),
+            (None, None)
+        );
+        assert_eq!(rate.server_cpu, Some(0.0));
+    }
+}
