@@ -8,7 +8,7 @@ use crate::codec::DecoderLimits;
 ///
 /// The memory that one connection can hold is bounded by [`rx_limit`](Self::rx_limit) and one read block, plus
 /// [`send_high`](Self::send_high) and [`control_high`](Self::control_high) and, for each lane, one slice more than
-/// [`lane_high`](Self::lane_high); slices that have to wait are copied when they are small, so that at most eight
+/// its [watermark](Self::lane_watermarks); slices that have to wait are copied when they are small, so that at most eight
 /// times their octets are kept alive by them. With the defaults: 256 KiB + 64 KiB received, 1.25 MiB to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionConfig {
