@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use crate::listen::ListenOptions;
 
+/// How often at most a driver looks at the deadlines of its sockets. A look costs as much as there are sockets, so a peer
+/// that makes many of them end one after the other must not cause many looks; deadlines are kept this much late at worst.
+pub(crate) const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+
 /// Bounds of a driver.
 ///
 /// The driver's own memory is one read block of [`read_block`](Self::read_block) octets, a few hundred octets for each

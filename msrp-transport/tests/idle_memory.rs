@@ -5,6 +5,8 @@
     reason = "the parts shared with the other tests have more than is needed here"
 )]
 
+#[path = "transport/identities.rs"]
+mod identities;
 #[path = "transport/node.rs"]
 mod node;
 #[path = "transport/peer.rs"]

@@ -10,6 +10,7 @@ use super::{
     wake::Source,
 };
 use crate::{
+    config::CHECK_INTERVAL,
     io::BoxedIo,
     layer::{Layer, ReadOutcome},
 };
@@ -311,11 +312,12 @@ impl<N: Node> Driver<N> {
                 self.connect_failed(now, token, ConnectFailure::TimedOut);
             }
         }
-        self.next_check = self
+        let next = self
             .sockets
             .iter()
             .filter_map(|(_, socket)| socket.deadline())
             .min();
+        self.next_check = next.map(|at| at.max(now + CHECK_INTERVAL));
     }
 
     /// Closes everything, as well as it goes at once.

@@ -50,7 +50,8 @@ impl<N: Node> Server<N> {
         let flushed = socket.flush();
         if let Some(failure) = failure.or_else(|| flushed.err().map(|error| error.to_string())) {
             tracing::debug!(%failure, "handshake failed");
-            self.remove(key);
+            // The alert that says what went wrong is not to be overtaken.
+            self.leave(now, key);
             if let Who::Node(token) = who {
                 self.connect_failed(now, token, ConnectFailure::Tls(failure));
             }

@@ -9,6 +9,7 @@ use super::{
     server::Server,
     socket::{Closing, Phase, Socket, Who},
 };
+use crate::config::CHECK_INTERVAL;
 
 impl<N: Node> Server<N> {
     /// Enters a socket and registers it, once and for all.
@@ -44,13 +45,20 @@ impl<N: Node> Server<N> {
 
     /// Closes a socket in order: the layer says goodbye, and what it holds leaves.
     pub(super) fn close(&mut self, now: Instant, key: usize) {
+        if let Some(socket) = self.sockets.get_mut(key) {
+            socket.layer.close();
+            self.leave(now, key);
+        }
+    }
+
+    /// Lets what the layer holds leave, and closes the socket.
+    pub(super) fn leave(&mut self, now: Instant, key: usize) {
         let Some(socket) = self.sockets.get_mut(key) else {
             return;
         };
         let deadline = now + self.config.close_timeout;
         self.timed += usize::from(socket.deadline().is_none());
         let phase = std::mem::replace(&mut socket.phase, Phase::Closing(Closing::new(deadline)));
-        socket.layer.close();
         // Whether there is anything, or the end, is found out by reading.
         socket.readable = true;
         if let Phase::Open(handle) = phase {
@@ -65,6 +73,21 @@ impl<N: Node> Server<N> {
         if let Some(socket) = self.sockets.get_mut(key)
             && socket.close_on(self.blocks.room()).unwrap_or(true)
         {
+            self.remove(key);
+        }
+    }
+
+    /// Closes everything, as well as it goes at once.
+    pub(super) fn end(&mut self) {
+        let keys: Vec<usize> = self.sockets.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let Some(socket) = self.sockets.get_mut(key) else {
+                continue;
+            };
+            if matches!(socket.phase, Phase::Open(_)) {
+                socket.layer.close();
+                let _as_far_as_it_goes = socket.flush();
+            }
             self.remove(key);
         }
     }
@@ -111,6 +134,7 @@ impl<N: Node> Server<N> {
             }
         }
         let sockets = self.sockets.iter().filter_map(|(_, socket)| socket.deadline());
-        self.next_check = sockets.chain(self.connector.next_deadline()).min();
+        let next = sockets.chain(self.connector.next_deadline()).min();
+        self.next_check = next.map(|at| at.max(now + CHECK_INTERVAL));
     }
 }

@@ -212,7 +212,11 @@ impl<N: Node> Server<N> {
                 }
             }
             self.turn(now, host);
-            if !host.goes_on(&mut self.node) || self.is_over(now) {
+            if !host.goes_on(&mut self.node) {
+                return Ok(());
+            }
+            if self.is_over(now) {
+                self.end();
                 return Ok(());
             }
         }

@@ -180,6 +180,24 @@ fn a_shutdown_ends_at_its_deadline() {
     }
 }
 
+/// Even a connection that the deadline cuts off is ended with a word.
+#[test]
+fn at_the_deadline_tls_says_goodbye() {
+    let authority = Authority::new();
+    for kind in KINDS {
+        let peer = Peer::start(kind, Setup::tls(authority.server(&["localhost"])));
+        let mut raw = crate::raw::dial_tls(peer.addresses[0], authority.roots(), &[&rustls::version::TLS13]);
+        raw.write_all(send("aaaa", "x").as_bytes()).unwrap();
+        expect(&mut raw, &answer("aaaa"));
+        peer.shut_down(Duration::from_millis(50));
+        let mut rest = Vec::new();
+        // rustls tells an end without close_notify as an error.
+        raw.read_to_end(&mut rest)
+            .unwrap_or_else(|error| panic!("{kind:?}: {error}"));
+        assert!(rest.is_empty());
+    }
+}
+
 #[test]
 fn a_shutdown_without_connections_ends_at_once() {
     for kind in KINDS {

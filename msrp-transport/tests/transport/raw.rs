@@ -8,11 +8,12 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion, crypto::ring,
-    pki_types::ServerName,
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 
-use crate::peer::PATIENCE;
+use crate::{identities::Made, peer::PATIENCE};
 
 /// A TCP connection that does not wait for ever.
 pub(crate) fn dial(address: SocketAddr) -> TcpStream {
@@ -66,6 +67,19 @@ pub(crate) fn tls_client(
         .with_root_certificates(roots)
         .with_no_client_auth();
     ClientConnection::new(Arc::new(config), ServerName::try_from(name.to_owned()).unwrap()).unwrap()
+}
+
+/// One that presents a certificate.
+pub(crate) fn tls_client_with(roots: RootCertStore, made: &Made) -> ClientConnection {
+    let chain = vec![CertificateDer::from(made.der.clone())];
+    let key = PrivateKeyDer::from_pem_slice(made.key.as_bytes()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, key)
+        .unwrap();
+    ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap()
 }
 
 /// It, on a socket.

@@ -153,6 +153,30 @@ fn octets_in_the_last_segment_of_the_handshake_are_not_lost() {
     }
 }
 
+/// Whoever is not let in learns why, though it has sent more that nobody reads.
+#[test]
+fn a_client_whose_certificate_is_not_good_is_told_so() {
+    use msrp_transport::tls_config::{ClientCertificates, server_config};
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    for kind in KINDS {
+        let identity = authority.issue(&["localhost"]).identity();
+        let tls = server_config(&identity, ClientCertificates::Verified(authority.roots())).unwrap();
+        let peer = Peer::start(kind, Setup::tls(tls));
+        let tls = crate::raw::tls_client_with(authority.roots(), &stranger.issue(&["relay.example.com"]));
+        let mut raw = rustls::StreamOwned::new(tls, dial(peer.addresses[0]));
+        raw.conn.set_buffer_limit(None);
+        raw.conn
+            .writer()
+            .write_all(send("aaaa", &"x".repeat(200_000)).as_bytes())
+            .unwrap();
+        let error = raw.read_to_end(&mut Vec::new()).unwrap_err();
+        assert!(
+            error.to_string().contains("received fatal alert"),
+            "{kind:?}: {error}"
+        );
+    }
+}
+
 #[test]
 fn our_end_is_said_with_close_notify() {
     let authority = Authority::new();

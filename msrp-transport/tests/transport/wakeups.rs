@@ -268,8 +268,41 @@ fn a_timer_wakes_the_driver_for_a_handshake_that_does_not_end() {
     assert_eq!(outside.read(&mut [0]).unwrap(), 0, "the connection is gone");
 }
 
+/// Each look at the deadlines costs as much as there are sockets; that each of them ends at another time must not make it
+/// the square of that.
 #[test]
-fn a_connect_that_hangs_is_given_up_in_time() {
+fn many_deadlines_close_together_are_looked_at_together() {
+    let authority = Authority::new();
+    let runtime = Manual::default();
+    let mut driver = driver(&runtime);
+    let waker = Arc::new(Counting::default());
+    let tls = authority.server(&["localhost"]);
+    let mut outside = Vec::new();
+    for _ in 0..500 {
+        let (one, other) = pipe(100);
+        assert!(driver.accept(one, PeerInfo::new(), tls.clone()));
+        outside.push(Outside(other));
+        runtime.advance(Duration::from_millis(1));
+        poll(&mut driver, &waker);
+    }
+    runtime.advance(Duration::from_millis(9_400));
+    poll(&mut driver, &waker);
+    let before = runtime.armed();
+    for _ in 0..700 {
+        runtime.advance(Duration::from_millis(1));
+        if waker.was_called() {
+            poll(&mut driver, &waker);
+        }
+    }
+    let looks = runtime.armed() - before;
+    assert!((2..=20).contains(&looks), "{looks}");
+    for end in &mut outside {
+        assert_eq!(end.read(&mut [0]).unwrap(), 0, "all have ended");
+    }
+}
+
+#[test]
+fn a_connect_that_is_refused_is_told_at_once() {
     let runtime = Manual::default();
     let mut driver = driver(&runtime);
     driver
