@@ -70,7 +70,11 @@ fn output_that_does_not_leave_is_not_waited_for() {
     assert!(pair.a.connection.poll_timeout().is_none_or(|at| at > pair.now));
     let lost = pair.a.connection.drain_lost();
     let lost: Vec<_> = lost.map(|lost| (lost.tag, lost.left)).collect();
-    assert_eq!(lost, [(7, true), (8, false)], "of the second a part is still here");
+    assert_eq!(
+        lost,
+        [(7, true), (8, false)],
+        "of the second a part is still here"
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod bounds;
 mod chunks;
 mod closing;
 mod end_line_in_body;
+mod framing;
 mod head_form;
 mod identifiers;
 mod interruption;
