@@ -286,6 +286,10 @@ impl Connection {
     ) -> Result<(), SendError> {
         let now = self.clock(now);
         self.check_open()?;
+        // Two peers may conspire: one asks and reads nothing, the other gives long answers.
+        if self.send.buffered() >= self.config.send_high.saturating_add(self.config.control_high) {
+            return Err(SendError::Blocked);
+        }
         let max_uris = self.config.limits.max_uris;
         let queue = self.send.control_queue(now);
         let mut put = None;
