@@ -249,7 +249,7 @@ fn guessing_at_passwords() {
         "{refused} of 20 connections found the address locked out"
     );
     let other = siege.stranger(1);
-    assert_eq!(siege.world.auth(other, "alice", "secret").is_empty(), false);
+    assert!(!siege.world.auth(other, "alice", "secret").is_empty());
     assert!(
         siege
             .world
