@@ -209,7 +209,7 @@ impl Relay {
         let Parked {
             from,
             binding,
-            mut incoming,
+            incoming,
         } = parked;
         let message = incoming.head.message_id().ok().flatten();
         let failed = |message| {
@@ -220,6 +220,18 @@ impl Relay {
             // Its sender has been told.
             return;
         }
+        let key = self.incoming.insert(incoming) as u32;
+        self.send_parked(from, key, binding, hop);
+        self.incoming.try_remove(key as usize);
+    }
+
+    fn send_parked(
+        &mut self,
+        from: ConnectionHandle,
+        key: u32,
+        binding: BindingId,
+        hop: Option<ConnectionHandle>,
+    ) {
         let code = match hop {
             None => StatusCode::REQUEST_TIMEOUT,
             Some(out) => {
@@ -228,20 +240,25 @@ impl Relay {
                     binding,
                     own: Own::One,
                 };
-                match self.dispatch(from, &mut incoming, route) {
+                match self.dispatch(from, key, route) {
                     Ok(()) => return,
                     Err(error) => refusal(error).0,
                 }
             }
         };
         // Its sender has been told that we have it, so a REPORT has to follow (RFC 4976 §3).
-        let Some(message) = message else { return };
+        let Some(incoming) = self.incoming.get(key as usize) else {
+            return;
+        };
+        let Ok(Some(message)) = incoming.head.message_id() else {
+            return;
+        };
         if let Ok(edit) = HeadEdit::new(&incoming.head, self.max_uris()) {
             let report = incoming.failure_report;
             let context = self.contexts.chunk(from, binding, message, report, &edit);
-            let tag = self.contexts.insert(Context::Chunk(context));
             let len = incoming.held.len() as u64;
             let range = settle_range(incoming.range, len, ContinuationFlag::More);
+            let tag = self.contexts.insert(Context::Chunk(context));
             self.report_failure(tag, Some(range), code);
             self.poison(tag, code);
             if let Tag::Context(index) = tag {

@@ -6,7 +6,7 @@ use memchr::memchr;
 use super::{
     DecodeError, DecodeErrorKind, DecoderLimits, EndLine, Found, Head, HeaderName,
     end_line::LineStart,
-    head::{HeaderIndex, HeaderLine, HeaderLines, Kind},
+    head::{HeaderLine, Kind, Shape},
 };
 use crate::grammar::{ContinuationFlag, GrammarError, Method, StatusCode, TransactId, chars};
 
@@ -75,17 +75,8 @@ pub struct Decoder {
     line_start: usize,
     /// Up to where no line feed has been found.
     searched: usize,
-    start: Option<Start>,
-    lines: HeaderLines,
-    index: HeaderIndex,
-    duplicate: Option<HeaderName>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Start {
-    id: TransactId,
-    kind: Kind,
-    third: (u16, u16),
+    /// What is known of an unfinished head, from its start line on.
+    draft: Option<Box<Shape>>,
 }
 
 impl Decoder {
@@ -97,10 +88,7 @@ impl Decoder {
             state: State::Head,
             line_start: 0,
             searched: 0,
-            start: None,
-            lines: HeaderLines::new(),
-            index: HeaderIndex::default(),
-            duplicate: None,
+            draft: None,
         }
     }
 
@@ -163,7 +151,7 @@ impl Decoder {
     fn decode_head(&mut self, input: &mut BytesMut) -> Result<Option<DecodeEvent>, DecodeError> {
         loop {
             let octets = &input[..];
-            if self.start.is_none() {
+            if self.draft.is_none() {
                 // Anything else that speaks first (HTTP, TLS on a plain port) is seen at its first octets.
                 let given = octets.len().min(5);
                 if octets[..given] != b"MSRP "[..given] {
@@ -189,9 +177,9 @@ impl Decoder {
                 return Err(self.fail(DecodeErrorKind::BareLineFeed, feed));
             }
             let line = &octets[line_start..feed - 1];
-            let Some(start) = self.start else {
+            let Some(draft) = &mut self.draft else {
                 match parse_start_line(line) {
-                    Ok(start) => self.start = Some(start),
+                    Ok(shape) => self.draft = Some(Box::new(shape)),
                     Err(kind) => return Err(self.fail(kind, line_start)),
                 }
                 self.next_line(feed);
@@ -199,30 +187,31 @@ impl Decoder {
             };
             match line.first() {
                 None => {
-                    if matches!(start.kind, Kind::Response(_)) {
+                    if matches!(draft.kind, Kind::Response(_)) {
                         return Err(self.fail(DecodeErrorKind::ResponseWithBody, line_start));
                     }
-                    let head = self.take_head(input, start, line_start, true)?;
+                    let end_line = EndLine::new(draft.id);
+                    let head = self.take_head(input, line_start, true)?;
                     input.advance(2);
                     self.state = State::Body {
-                        end_line: EndLine::new(start.id),
+                        end_line,
                         start: true,
                     };
                     return Ok(Some(DecodeEvent::Head(head)));
                 }
                 Some(b'-') => {
                     let whole = &octets[line_start..=feed];
-                    let LineStart::Yes(flag) = EndLine::new(start.id).starts_line(whole) else {
+                    let LineStart::Yes(flag) = EndLine::new(draft.id).starts_line(whole) else {
                         return Err(self.fail(DecodeErrorKind::ForeignEndLine, line_start));
                     };
                     let line_len = whole.len();
-                    let head = self.take_head(input, start, line_start, false)?;
+                    let head = self.take_head(input, line_start, false)?;
                     input.advance(line_len);
                     self.state = State::EndLine(flag);
                     return Ok(Some(DecodeEvent::Head(head)));
                 }
                 Some(_) => {
-                    if let Err(kind) = self.push_line(octets_of(input, line_start, feed - 1), line_start) {
+                    if let Err(kind) = push_line(draft, line, line_start, self.limits.max_lines) {
                         return Err(self.fail(kind, line_start));
                     }
                     self.next_line(feed);
@@ -236,75 +225,24 @@ impl Decoder {
         self.searched = feed + 1;
     }
 
-    /// Notes where a header line stands.
-    fn push_line(&mut self, line: &[u8], line_start: usize) -> Result<(), DecodeErrorKind> {
-        if self.lines.len() >= self.limits.max_lines {
-            return Err(DecodeErrorKind::TooManyLines {
-                limit: self.limits.max_lines,
-            });
-        }
-        // Names are short: a colon further off than 255 octets belongs to no name.
-        let colon = line
-            .iter()
-            .take(256)
-            .position(|&octet| octet == b':')
-            .ok_or(DecodeErrorKind::HeaderLine)?;
-        let name = HeaderName::from_octets(&line[..colon]);
-        if name == HeaderName::Other && !is_header_name(&line[..colon]) {
-            return Err(DecodeErrorKind::HeaderLine);
-        }
-        if line.get(colon + 1) != Some(&b' ') {
-            return Err(DecodeErrorKind::HeaderLine);
-        }
-        let offset =
-            |at: usize| u16::try_from(at).map_err(|_| DecodeErrorKind::HeadTooLong { limit: 65_535 });
-        self.lines.push(HeaderLine {
-            name,
-            name_len: u8::try_from(colon).map_err(|_| DecodeErrorKind::HeaderLine)?,
-            start: offset(line_start)?,
-            value: offset(line_start + colon + 2)?,
-            end: offset(line_start + line.len())?,
-        });
-        if let Some(slot) = self.index.get_mut(name as usize) {
-            if *slot == 0 {
-                // At most 250 lines, so the position fits.
-                *slot = self.lines.len() as u8;
-            } else if self.duplicate.is_none() {
-                self.duplicate = Some(name);
-            }
-        }
-        Ok(())
-    }
-
     /// Cuts the head off the input, which ends at `end`, and makes the decoder ready for the next one.
-    fn take_head(
-        &mut self,
-        input: &mut BytesMut,
-        start: Start,
-        end: usize,
-        body: bool,
-    ) -> Result<Head, DecodeError> {
+    fn take_head(&mut self, input: &mut BytesMut, end: usize, body: bool) -> Result<Head, DecodeError> {
+        let Some(mut shape) = self.draft.take() else {
+            // The caller has looked at it.
+            return Err(self.fail(DecodeErrorKind::NotMsrp, 0));
+        };
         if end > self.limits.max_head {
             let limit = self.limits.max_head;
             return Err(self.fail(DecodeErrorKind::HeadTooLong { limit }, limit));
         }
         let raw = input.split_to(end).freeze();
-        if !is_text(&raw, 2 * (self.lines.len() + 1)) {
+        if !is_text(&raw, 2 * (shape.lines.len() + 1)) {
             return Err(self.fail(DecodeErrorKind::HeaderText, 0));
         }
-        self.start = None;
         self.line_start = 0;
         self.searched = 0;
-        Ok(Head {
-            raw,
-            id: start.id,
-            kind: start.kind,
-            third: start.third,
-            lines: std::mem::take(&mut self.lines),
-            index: std::mem::take(&mut self.index),
-            duplicate: self.duplicate.take(),
-            body,
-        })
+        shape.body = body;
+        Ok(Head::new(raw, shape))
     }
 
     fn decode_body(&mut self, input: &mut BytesMut, end_line: EndLine, start: bool) -> Option<DecodeEvent> {
@@ -351,8 +289,41 @@ impl Decoder {
     }
 }
 
-fn octets_of(input: &BytesMut, start: usize, end: usize) -> &[u8] {
-    &input[start..end]
+/// Notes where a header line stands.
+fn push_line(head: &mut Shape, line: &[u8], line_start: usize, limit: usize) -> Result<(), DecodeErrorKind> {
+    if head.lines.len() >= limit {
+        return Err(DecodeErrorKind::TooManyLines { limit });
+    }
+    // Names are short: a colon further off than 255 octets belongs to no name.
+    let colon = line
+        .iter()
+        .take(256)
+        .position(|&octet| octet == b':')
+        .ok_or(DecodeErrorKind::HeaderLine)?;
+    let name = HeaderName::from_octets(&line[..colon]);
+    if name == HeaderName::Other && !is_header_name(&line[..colon]) {
+        return Err(DecodeErrorKind::HeaderLine);
+    }
+    if line.get(colon + 1) != Some(&b' ') {
+        return Err(DecodeErrorKind::HeaderLine);
+    }
+    let offset = |at: usize| u16::try_from(at).map_err(|_| DecodeErrorKind::HeadTooLong { limit: 65_535 });
+    head.lines.push(HeaderLine {
+        name,
+        name_len: u8::try_from(colon).map_err(|_| DecodeErrorKind::HeaderLine)?,
+        start: offset(line_start)?,
+        value: offset(line_start + colon + 2)?,
+        end: offset(line_start + line.len())?,
+    });
+    if let Some(slot) = head.index.get_mut(name as usize) {
+        if *slot == 0 {
+            // At most 250 lines, so the position fits.
+            *slot = head.lines.len() as u8;
+        } else if head.duplicate.is_none() {
+            head.duplicate = Some(name);
+        }
+    }
+    Ok(())
 }
 
 /// Whether a head is UTF-8 text without control characters but for HTAB and the CR and LF of its lines, `breaks` in
@@ -384,7 +355,7 @@ pub(super) fn is_header_name(name: &[u8]) -> bool {
 }
 
 /// `MSRP SP transact-id SP (method / 3DIGIT [SP comment])`
-fn parse_start_line(line: &[u8]) -> Result<Start, DecodeErrorKind> {
+fn parse_start_line(line: &[u8]) -> Result<Shape, DecodeErrorKind> {
     const AFTER_MSRP: usize = 5;
     let rest = line.get(AFTER_MSRP..).ok_or(DecodeErrorKind::NotMsrp)?;
     let space = memchr(b' ', rest).ok_or(DecodeErrorKind::NotMsrp)?;
@@ -399,11 +370,7 @@ fn parse_start_line(line: &[u8]) -> Result<Start, DecodeErrorKind> {
     if starts_with_digits && matches!(third.get(3), None | Some(b' ')) {
         let code = StatusCode::parse(&third[..3]).map_err(DecodeErrorKind::StartLine)?;
         let comment = (third_start + 4).min(line.len());
-        return Ok(Start {
-            id,
-            kind: Kind::Response(code),
-            third: span(comment, line.len())?,
-        });
+        return Ok(Shape::new(id, Kind::Response(code), span(comment, line.len())?));
     }
     let kind = match Method::parse(third).map_err(DecodeErrorKind::StartLine)? {
         Method::Send => Kind::Send,
@@ -412,11 +379,7 @@ fn parse_start_line(line: &[u8]) -> Result<Start, DecodeErrorKind> {
         Method::Nickname => Kind::Nickname,
         Method::Other(_) => Kind::OtherMethod,
     };
-    Ok(Start {
-        id,
-        kind,
-        third: span(third_start, line.len())?,
-    })
+    Ok(Shape::new(id, kind, span(third_start, line.len())?))
 }
 
 impl From<GrammarError> for DecodeErrorKind {

@@ -327,7 +327,7 @@ impl<'a> HeadEdit<'a> {
             second: second_own_uri,
             rest: to_path,
         } = own.split(to_path)?;
-        let rest = usize::from(head.lines.get(1)?.end) + 2;
+        let rest = head.behind_paths()?;
         let range_line = match head.line(HeaderName::ByteRange) {
             Some(line) => (usize::from(line.start), usize::from(line.end) + 2),
             None => (rest, rest),
@@ -450,7 +450,7 @@ pub(crate) fn put_forwarded_response(
             put_paths(out, next, Some(&both), from_path.raw());
         }
     }
-    let rest = usize::from(head.lines.get(1)?.end) + 2;
+    let rest = head.behind_paths()?;
     out.extend_from_slice(head.raw().get(rest..)?);
     put_end_line(out, id, ContinuationFlag::Complete, false);
     Some(())

@@ -5,8 +5,8 @@ use smallvec::SmallVec;
 
 use super::{HeaderName, ProtocolError};
 use crate::grammar::{
-    ByteRange, FailureReport, GrammarError, MessageId, Method, PathRef, Status, StatusCode, SuccessReport,
-    TransactId,
+    ByteRange, FailureReport, GrammarError, MessageId, Method, PathRef, PathShape, Status, StatusCode,
+    SuccessReport, TransactId,
 };
 
 /// Where one header line stands in the head; offsets fit 16 bits as a head has at most 65,535 octets.
@@ -57,24 +57,70 @@ pub enum StartLine<'a> {
 /// The octets stay as they came; values are parsed when asked for. Cloning is cheap: the octets are shared.
 #[derive(Clone)]
 pub struct Head {
-    pub(super) raw: Bytes,
+    raw: Bytes,
+    /// In a box, as heads are handed on from layer to layer, and wait.
+    shape: Box<Shape>,
+}
+
+/// What stands where in a head.
+#[derive(Clone, Debug)]
+pub(super) struct Shape {
     pub(super) id: TransactId,
     pub(super) kind: Kind,
-    /// Method or comment in `raw`.
+    /// Method or comment in the head.
     pub(super) third: (u16, u16),
     pub(super) lines: HeaderLines,
     pub(super) index: HeaderIndex,
     /// A known header that stood more than once, the first such.
     pub(super) duplicate: Option<HeaderName>,
     pub(super) body: bool,
+    /// The shapes of To-Path and From-Path of a request, where they stand in their places and are lists.
+    paths: [Option<PathShape>; 2],
 }
 
+impl Shape {
+    pub(super) fn new(id: TransactId, kind: Kind, third: (u16, u16)) -> Self {
+        Self {
+            id,
+            kind,
+            third,
+            lines: HeaderLines::new(),
+            index: HeaderIndex::default(),
+            duplicate: None,
+            body: false,
+            paths: [None, None],
+        }
+    }
+}
+
+const PATHS: [HeaderName; 2] = [HeaderName::ToPath, HeaderName::FromPath];
+
 impl Head {
+    pub(super) fn new(raw: Bytes, mut shape: Box<Shape>) -> Self {
+        // Every hop looks into the paths of a request several times, into those of a response hardly ever.
+        if !matches!(shape.kind, Kind::Response(_)) {
+            for (at, name) in PATHS.into_iter().enumerate() {
+                shape.paths[at] = shape
+                    .lines
+                    .get(at)
+                    .filter(|line| line.name == name)
+                    .and_then(|line| raw.get(usize::from(line.value)..usize::from(line.end)))
+                    .and_then(|value| PathShape::of(value).ok());
+            }
+        }
+        Self { raw, shape }
+    }
+
+    /// Where the header lines after the paths begin; none where there are no two lines.
+    pub(super) fn behind_paths(&self) -> Option<usize> {
+        Some(usize::from(self.shape.lines.get(1)?.end) + 2)
+    }
+
     /// The start line.
     pub fn start(&self) -> StartLine<'_> {
-        match self.kind {
+        match self.shape.kind {
             Kind::Response(code) => {
-                let comment = self.text(self.third);
+                let comment = self.text(self.shape.third);
                 StartLine::Response {
                     code,
                     comment: (!comment.is_empty()).then_some(comment),
@@ -88,19 +134,19 @@ impl Head {
 
     /// The method; none in a response.
     pub fn method(&self) -> Option<Method<'_>> {
-        Some(match self.kind {
+        Some(match self.shape.kind {
             Kind::Send => Method::Send,
             Kind::Report => Method::Report,
             Kind::Auth => Method::Auth,
             Kind::Nickname => Method::Nickname,
-            Kind::OtherMethod => Method::Other(self.text(self.third)),
+            Kind::OtherMethod => Method::Other(self.text(self.shape.third)),
             Kind::Response(_) => return None,
         })
     }
 
     /// The status code; none in a request.
     pub fn status_code(&self) -> Option<StatusCode> {
-        match self.kind {
+        match self.shape.kind {
             Kind::Response(code) => Some(code),
             _ => None,
         }
@@ -108,27 +154,27 @@ impl Head {
 
     /// Whether this begins a request.
     pub fn is_request(&self) -> bool {
-        !matches!(self.kind, Kind::Response(_))
+        !matches!(self.shape.kind, Kind::Response(_))
     }
 
     /// Whether this begins a SEND.
     pub fn is_send(&self) -> bool {
-        self.kind == Kind::Send
+        self.shape.kind == Kind::Send
     }
 
     /// Whether this begins a REPORT.
     pub fn is_report(&self) -> bool {
-        self.kind == Kind::Report
+        self.shape.kind == Kind::Report
     }
 
     /// The transaction identifier.
     pub fn transact_id(&self) -> TransactId {
-        self.id
+        self.shape.id
     }
 
     /// Whether a body follows (it may be empty).
     pub fn has_body(&self) -> bool {
-        self.body
+        self.shape.body
     }
 
     /// The octets of the start line and all header lines, each with its CRLF.
@@ -158,7 +204,7 @@ impl Head {
     pub fn headers(&self) -> Headers<'_> {
         Headers {
             head: self,
-            lines: self.lines.iter(),
+            lines: self.shape.lines.iter(),
         }
     }
 
@@ -167,7 +213,7 @@ impl Head {
     /// # Errors
     /// [`ProtocolError::PathOrder`] where it is not, [`ProtocolError::Path`] where it is no list of at most `max_uris`.
     pub fn to_path(&self, max_uris: usize) -> Result<PathRef<'_>, ProtocolError> {
-        self.path(0, HeaderName::ToPath, max_uris)
+        self.path(0, max_uris)
     }
 
     /// The `From-Path`, which has to be the second header.
@@ -175,7 +221,7 @@ impl Head {
     /// # Errors
     /// As [`to_path`](Self::to_path).
     pub fn from_path(&self, max_uris: usize) -> Result<PathRef<'_>, ProtocolError> {
-        self.path(1, HeaderName::FromPath, max_uris)
+        self.path(1, max_uris)
     }
 
     /// The `Message-ID`.
@@ -238,13 +284,16 @@ impl Head {
 
     /// The known header that stands more than once, if any does.
     pub fn duplicate(&self) -> Option<HeaderName> {
-        self.duplicate
+        self.shape.duplicate
     }
 
     /// The line of a known header.
     pub(super) fn line(&self, name: HeaderName) -> Option<HeaderLine> {
-        let position = *self.index.get(name as usize)?;
-        self.lines.get(usize::from(position).checked_sub(1)?).copied()
+        let position = *self.shape.index.get(name as usize)?;
+        self.shape
+            .lines
+            .get(usize::from(position).checked_sub(1)?)
+            .copied()
     }
 
     pub(super) fn slice(&self, start: u16, end: u16) -> &[u8] {
@@ -257,17 +306,22 @@ impl Head {
         std::str::from_utf8(self.slice(start, end)).unwrap_or_default()
     }
 
-    fn path(&self, at: usize, name: HeaderName, max_uris: usize) -> Result<PathRef<'_>, ProtocolError> {
+    fn path(&self, at: usize, max_uris: usize) -> Result<PathRef<'_>, ProtocolError> {
+        let name = PATHS[at];
         let line = self
+            .shape
             .lines
             .get(at)
             .filter(|line| line.name == name)
             .ok_or(ProtocolError::PathOrder)?;
-        PathRef::parse_lazy(self.slice(line.value, line.end), max_uris).map_err(|source| {
-            ProtocolError::Path {
-                header: name.as_str(),
-                source,
-            }
+        let value = self.slice(line.value, line.end);
+        match self.shape.paths[at] {
+            Some(shape) => PathRef::of(value, shape, max_uris),
+            None => PathRef::parse_lazy(value, max_uris),
+        }
+        .map_err(|source| ProtocolError::Path {
+            header: name.as_str(),
+            source,
         })
     }
 
@@ -291,9 +345,9 @@ impl std::fmt::Debug for Head {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Head")
             .field("start", &self.start())
-            .field("transact_id", &self.id)
-            .field("lines", &self.lines.len())
-            .field("body", &self.body)
+            .field("transact_id", &self.shape.id)
+            .field("lines", &self.shape.lines.len())
+            .field("body", &self.shape.body)
             .finish()
     }
 }

@@ -29,7 +29,8 @@ pub struct OutgoingId {
 )]
 pub enum Event {
     /// A request has begun: its start line and headers are complete and follow the rules (both paths in their place,
-    /// every known value as its production says, a Content-Type if and only if there is a body).
+    /// every known value as its production says, a Content-Type if and only if there is a body). Of the paths' URIs
+    /// only the scheme has been looked at: who acts on a URI parses it.
     Request {
         /// Names the request in what follows and in the answer.
         id: RequestId,

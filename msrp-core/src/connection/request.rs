@@ -1,11 +1,15 @@
 //! A request of the peer: whether it follows the rules, and how to answer it.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 
-use super::{Connection, Event, MAX_OTHER_BODY, RequestId, Responded, error::ApiMisuse};
+use super::{
+    Connection, ConnectionStats, Event, MAX_OTHER_BODY, RequestId, Responded, error::ApiMisuse, send::Send,
+};
 use crate::{
     codec::{Head, HeaderName, ProtocolError, encoder, put_response},
-    grammar::{ByteRange, ContinuationFlag, FailureReport, StatusCode, TransactId},
+    grammar::{ByteRange, ContinuationFlag, FailureReport, StatusCode, TransactId, UriRef},
 };
 
 /// What is needed to answer a request: a view of its head, and who wants an answer.
@@ -97,18 +101,13 @@ pub(super) enum Answer {
 
 /// Checks what no node should have to check.
 fn check(head: &Head, max_uris: usize) -> Result<ByteRange, ProtocolError> {
-    head.to_path(max_uris)?
-        .first()
-        .map_err(|source| ProtocolError::Path {
-            header: "To-Path",
-            source,
-        })?;
-    head.from_path(max_uris)?
-        .first()
-        .map_err(|source| ProtocolError::Path {
-            header: "From-Path",
-            source,
-        })?;
+    // Of the URIs only the scheme: who acts on a URI parses it, or compares it with one that he knows.
+    for (header, path) in [
+        ("To-Path", head.to_path(max_uris)?),
+        ("From-Path", head.from_path(max_uris)?),
+    ] {
+        UriRef::check_scheme(path.first_raw()).map_err(|source| ProtocolError::Path { header, source })?;
+    }
     if let Some(name) = head.duplicate()
         && !matches!(name, HeaderName::WwwAuthenticate)
     {
@@ -236,8 +235,9 @@ impl Connection {
             return;
         };
         match incoming.answer {
-            Answer::Open if incoming.is_send && self.config.auto_200 => {
-                self.put_answer(&incoming.back, StatusCode::OK, "OK", &[]);
+            Answer::Open if incoming.is_send && self.config.auto_200 && !self.is_broken() => {
+                let out = (&mut self.send, &mut self.stats, self.now);
+                put_answer(out, &incoming.back, StatusCode::OK, "OK", &[]);
             }
             Answer::Deferred => {
                 let mut back = incoming.back;
@@ -276,17 +276,19 @@ impl Connection {
                     return Err(ApiMisuse::UnknownRequest);
                 }
                 incoming.answer = Answer::Given;
-                // Taken out for the time of writing, as both are parts of this connection.
-                let incoming = self.incoming.take();
-                let responded = incoming.as_ref().map_or(Responded::Suppressed, |incoming| {
-                    self.put_answer(&incoming.back, code, phrase, headers)
-                });
-                self.incoming = incoming;
-                Ok(responded)
+                if self.closing.is_some_and(|closing| closing.broken) {
+                    return Ok(Responded::Suppressed);
+                }
+                let out = (&mut self.send, &mut self.stats, self.now);
+                Ok(put_answer(out, &incoming.back, code, phrase, headers))
             }
             _ => {
                 let back = self.deferred.remove(&id.0).ok_or(ApiMisuse::UnknownRequest)?;
-                Ok(self.put_answer(&back, code, phrase, headers))
+                if self.is_broken() {
+                    return Ok(Responded::Suppressed);
+                }
+                let out = (&mut self.send, &mut self.stats, self.now);
+                Ok(put_answer(out, &back, code, phrase, headers))
             }
         }
     }
@@ -335,58 +337,6 @@ impl Connection {
         }
     }
 
-    fn put_answer(
-        &mut self,
-        back: &ReturnPath,
-        code: StatusCode,
-        phrase: &str,
-        headers: &[(&str, &[u8])],
-    ) -> Responded {
-        if !back.wants(code) || self.is_broken() {
-            return Responded::Suppressed;
-        }
-        let now = self.now;
-        let queue = self.send.control_queue(now);
-        let extra: usize = headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 4)
-            .sum();
-        queue.write(back.raw.len().min(1024) + 128 + extra, |out| {
-            if headers
-                .iter()
-                .all(|(name, value)| encoder::check_header(name, value).is_ok())
-            {
-                put_response(
-                    out,
-                    &back.id,
-                    code,
-                    phrase,
-                    back.slice(back.to),
-                    back.slice(back.own),
-                    headers,
-                );
-            } else {
-                let sound: Vec<_> = headers
-                    .iter()
-                    .copied()
-                    .filter(|(name, value)| encoder::check_header(name, value).is_ok())
-                    .collect();
-                put_response(
-                    out,
-                    &back.id,
-                    code,
-                    phrase,
-                    back.slice(back.to),
-                    back.slice(back.own),
-                    &sound,
-                );
-            }
-        });
-        queue.mark_frame();
-        self.stats.responses_out += 1;
-        Responded::Queued
-    }
-
     fn protocol_error(&mut self, error: ProtocolError) {
         self.stats.protocol_errors += 1;
         if !self.budget.protocol_error(error) {
@@ -397,4 +347,56 @@ impl Connection {
             });
         }
     }
+}
+
+/// Writes an answer, if the request wants this one.
+fn put_answer(
+    (send, stats, now): (&mut Send, &mut ConnectionStats, Instant),
+    back: &ReturnPath,
+    code: StatusCode,
+    phrase: &str,
+    headers: &[(&str, &[u8])],
+) -> Responded {
+    if !back.wants(code) {
+        return Responded::Suppressed;
+    }
+    let queue = send.control_queue(now);
+    let extra: usize = headers
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + 4)
+        .sum();
+    queue.write(back.raw.len().min(1024) + 128 + extra, |out| {
+        if headers
+            .iter()
+            .all(|(name, value)| encoder::check_header(name, value).is_ok())
+        {
+            put_response(
+                out,
+                &back.id,
+                code,
+                phrase,
+                back.slice(back.to),
+                back.slice(back.own),
+                headers,
+            );
+        } else {
+            let sound: Vec<_> = headers
+                .iter()
+                .copied()
+                .filter(|(name, value)| encoder::check_header(name, value).is_ok())
+                .collect();
+            put_response(
+                out,
+                &back.id,
+                code,
+                phrase,
+                back.slice(back.to),
+                back.slice(back.own),
+                &sound,
+            );
+        }
+    });
+    queue.mark_frame();
+    stats.responses_out += 1;
+    Responded::Queued
 }

@@ -44,6 +44,7 @@ pub use ident::{MessageId, TransactId};
 pub use max_size::MaxSize;
 pub use method::Method;
 pub use mime::MediaType;
+pub(crate) use path::PathShape;
 pub use path::{MAX_PATH_URIS, Path, PathRef};
 pub use report::{FailureReport, SuccessReport};
 pub use status::{Status, StatusCode};

@@ -14,11 +14,50 @@ pub const MAX_PATH_URIS: usize = 16;
 #[derive(Clone, Copy)]
 pub struct PathRef<'a> {
     text: &'a [u8],
-    len: usize,
+    shape: PathShape,
+}
+
+/// How many URIs a path has, and where they begin and end: all that [`PathRef`] has to know of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PathShape {
+    /// The number of URIs.
+    len: u16,
     /// Where the first URI ends.
-    first_end: usize,
+    first_end: u16,
     /// Where the last URI starts.
-    last_start: usize,
+    last_start: u16,
+}
+
+impl PathShape {
+    /// Checks that the value is a list of URIs separated by single spaces, without parsing them.
+    pub(crate) fn of(value: &[u8]) -> Result<Self, GrammarError> {
+        if value.is_empty() {
+            return Err(GrammarError::PathEmpty);
+        }
+        // Longer than any head: in such a value positions are not told apart, so it is no path.
+        let end = u16::try_from(value.len()).map_err(|_| GrammarError::PathTooLong { max: MAX_PATH_URIS })?;
+        let mut shape = Self {
+            len: 1,
+            first_end: end,
+            last_start: 0,
+        };
+        for space in memchr::memchr_iter(b' ', value) {
+            // Below `end`, so it fits.
+            let space = space as u16;
+            if space == shape.last_start {
+                return Err(GrammarError::PathSeparator);
+            }
+            if shape.len == 1 {
+                shape.first_end = space;
+            }
+            shape.len += 1;
+            shape.last_start = space + 1;
+        }
+        if shape.last_start == end {
+            return Err(GrammarError::PathSeparator);
+        }
+        Ok(shape)
+    }
 }
 
 impl<'a> PathRef<'a> {
@@ -27,38 +66,21 @@ impl<'a> PathRef<'a> {
     /// # Errors
     /// [`GrammarError::PathEmpty`], [`GrammarError::PathSeparator`], [`GrammarError::PathTooLong`].
     pub fn parse_lazy(value: &'a [u8], max_uris: usize) -> Result<Self, GrammarError> {
-        if value.is_empty() {
-            return Err(GrammarError::PathEmpty);
-        }
-        let mut path = Self {
-            text: value,
-            len: 1,
-            first_end: value.len(),
-            last_start: 0,
-        };
-        for space in memchr::memchr_iter(b' ', value) {
-            if space == path.last_start {
-                return Err(GrammarError::PathSeparator);
-            }
-            if path.len == 1 {
-                path.first_end = space;
-            }
-            path.len += 1;
-            path.last_start = space + 1;
-        }
-        if path.last_start == value.len() {
-            return Err(GrammarError::PathSeparator);
-        }
-        if path.len > max_uris {
+        Self::of(value, PathShape::of(value)?, max_uris)
+    }
+
+    /// A value whose shape is known.
+    pub(crate) fn of(value: &'a [u8], shape: PathShape, max_uris: usize) -> Result<Self, GrammarError> {
+        if usize::from(shape.len) > max_uris {
             return Err(GrammarError::PathTooLong { max: max_uris });
         }
-        Ok(path)
+        Ok(Self { text: value, shape })
     }
 
     /// The number of URIs, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "a path is never empty")]
     pub fn len(&self) -> usize {
-        self.len
+        usize::from(self.shape.len)
     }
 
     /// The value as written.
@@ -70,19 +92,23 @@ impl<'a> PathRef<'a> {
     /// The first URI as written.
     #[inline]
     pub fn first_raw(&self) -> &'a [u8] {
-        self.text.get(..self.first_end).unwrap_or_default()
+        self.text
+            .get(..usize::from(self.shape.first_end))
+            .unwrap_or_default()
     }
 
     /// The last URI as written.
     #[inline]
     pub fn last_raw(&self) -> &'a [u8] {
-        self.text.get(self.last_start..).unwrap_or_default()
+        self.text
+            .get(usize::from(self.shape.last_start)..)
+            .unwrap_or_default()
     }
 
     /// What follows the first URI and its space, as written; `None` if there is only one URI.
     #[inline]
     pub fn after_first(&self) -> Option<&'a [u8]> {
-        self.text.get(self.first_end + 1..)
+        self.text.get(usize::from(self.shape.first_end) + 1..)
     }
 
     /// The first URI: in To-Path the next hop, in From-Path the previous one.
@@ -128,7 +154,7 @@ impl<'a> PathRef<'a> {
     /// # Errors
     /// As [`UriRef::parse`].
     pub fn to_path(&self) -> Result<Path, GrammarError> {
-        Path::parse(Bytes::copy_from_slice(self.text), self.len)
+        Path::parse(Bytes::copy_from_slice(self.text), self.len())
     }
 }
 

@@ -67,11 +67,13 @@ impl Relay {
             return Decision::Refuse(StatusCode::BAD_REQUEST, Reason::Malformed);
         };
         let Some(id) = self.bindings.find(now, to_path.first_raw()) else {
-            let ours = to_path
-                .first()
-                .is_ok_and(|uri| self.bindings.is_our_authority(&uri));
-            let reason = if ours { Reason::NoSession } else { Reason::NotOurs };
-            return Decision::Refuse(StatusCode::NO_SUCH_SESSION, reason);
+            return match to_path.first() {
+                Ok(uri) if self.bindings.is_our_authority(&uri) => {
+                    Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession)
+                }
+                Ok(_) => Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NotOurs),
+                Err(_) => Decision::Refuse(StatusCode::BAD_REQUEST, Reason::Malformed),
+            };
         };
         let (Some(binding), Some(rest)) = (self.bindings.get(id), to_path.after_first()) else {
             return Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession);

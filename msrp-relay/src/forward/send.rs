@@ -12,10 +12,7 @@ use crate::{
     config::SlowReceiver,
     connection::Wait,
     failure::{Context, Tag},
-    forward::{
-        Reason, Route,
-        incoming::{Held, Incoming},
-    },
+    forward::{Reason, Route, incoming::Held},
     relay::Relay,
 };
 
@@ -74,7 +71,7 @@ impl Relay {
         match (incoming.lane, incoming.connecting) {
             (Some(lane), _) => self.end_lane_chunk(from, key, lane),
             (None, Some((token, binding))) => self.park(from, token, binding),
-            (None, None) => self.send_whole(from),
+            (None, None) => self.send_whole(from, key),
         }
     }
 
@@ -111,76 +108,85 @@ impl Relay {
     }
 
     /// Sends a chunk that is complete and short, in one piece.
-    fn send_whole(&mut self, from: ConnectionHandle) {
-        let Some(mut incoming) = self.take_incoming(from) else {
+    fn send_whole(&mut self, from: ConnectionHandle, key: u32) {
+        let Some(incoming) = self.incoming.get(key as usize) else {
             return;
         };
         let Some(route) = incoming.route else { return };
-        let (code, reason) = match self.dispatch(from, &mut incoming, route) {
-            Ok(()) => return self.accept(from, incoming.id),
-            Err(SendError::Blocked) => {
-                let named = matches!(incoming.head.message_id(), Ok(Some(_)));
-                let key = self.put_incoming(from, incoming);
-                if named && self.buffers_for(from).is_some() {
-                    // The lane takes what the connection does not.
-                    self.open_lane(from, key);
-                    self.resume_send(from, key);
-                } else {
-                    self.set_wait(from, Wait::Room(route.out));
-                }
-                return;
+        let id = incoming.id;
+        match self.dispatch(from, key, route) {
+            Ok(()) => {
+                self.take_incoming(from);
+                self.accept(from, id);
             }
-            Err(error) => refusal(error),
-        };
-        self.put_incoming(from, incoming);
-        self.refuse(from, code, reason);
+            Err(SendError::Blocked) if self.names_message(key) && self.buffers_for(from).is_some() => {
+                // The lane takes what the connection does not.
+                self.open_lane(from, key);
+                self.resume_send(from, key);
+            }
+            Err(SendError::Blocked) => self.set_wait(from, Wait::Room(route.out)),
+            Err(error) => {
+                let (code, reason) = refusal(error);
+                self.refuse(from, code, reason);
+            }
+        }
     }
 
-    /// Hands a complete chunk to the connection by which it leaves.
+    fn names_message(&self, key: u32) -> bool {
+        self.incoming
+            .get(key as usize)
+            .is_some_and(|incoming| matches!(incoming.head.message_id(), Ok(Some(_))))
+    }
+
+    /// Hands a complete chunk to the connection by which it leaves; what could not be handed over is as it was.
     pub(crate) fn dispatch(
         &mut self,
         from: ConnectionHandle,
-        incoming: &mut Incoming,
+        key: u32,
         route: Route,
     ) -> Result<(), SendError> {
+        let max_uris = self.max_uris();
         let now = self.now;
+        // Taken apart, as the request, its context and the connection are lent side by side: nothing of them moves.
+        let Self {
+            incoming,
+            contexts,
+            table,
+            stats,
+            ..
+        } = self;
+        let Some(incoming) = incoming.get_mut(key as usize) else {
+            return Err(SendError::Closed);
+        };
+        let Some((connection, data)) = table.get_mut(route.out) else {
+            return Err(SendError::Closed);
+        };
         let flag = incoming.ended.unwrap_or(ContinuationFlag::Complete);
         let body = incoming.held.take();
         let range = settle_range(incoming.range, body.len() as u64, flag);
-        let edit = HeadEdit::with_own(&incoming.head, self.max_uris(), route.own)
+        let edit = HeadEdit::with_own(&incoming.head, max_uris, route.own)
             .map_err(|_| SendError::Encode(msrp_core::codec::EncodeError::HeaderValue))?;
-        let message = incoming.head.message_id().ok().flatten();
-        let (failure_report, tag) = match (incoming.failure_report, message) {
+        let (failure_report, tag) = match (incoming.failure_report, incoming.head.message_id().ok().flatten())
+        {
             // Without a Message-ID no REPORT could say what it is about.
             (FailureReport::No, _) | (_, None) => (FailureReport::No, None),
             (failure_report, Some(message)) => {
-                let context = self
-                    .contexts
-                    .chunk(from, route.binding, message, failure_report, &edit);
-                (
-                    failure_report,
-                    Some(self.contexts.insert(Context::Chunk(context))),
-                )
+                let context = contexts.chunk(from, route.binding, message, failure_report, &edit);
+                (failure_report, Some(contexts.insert(Context::Chunk(context))))
             }
         };
-        let sent = match self.table.get_mut(route.out) {
-            Some((connection, data)) => {
-                data.last_used = now;
-                data.earn_reports(body.len());
-                let tag = tag.map_or(0, Tag::number);
-                connection.send_chunk(now, &edit, range, &body, flag, failure_report, tag)
-            }
-            None => Err(SendError::Closed),
-        };
-        match sent {
+        data.last_used = now;
+        let number = tag.map_or(0, Tag::number);
+        match connection.send_chunk(now, &edit, range, &body, flag, failure_report, number) {
             Ok(_) => {
-                self.stats.chunks_whole += 1;
+                data.earn_reports(body.len());
+                stats.chunks_whole += 1;
                 self.touch(route.out);
                 Ok(())
             }
             Err(error) => {
                 if let Some(Tag::Context(context)) = tag {
-                    self.contexts.remove(context);
+                    contexts.remove(context);
                 }
                 incoming.held = Held::Slice(body);
                 Err(error)
@@ -205,7 +211,7 @@ impl Relay {
         let ended = incoming.ended.is_some();
         let Some(lane) = incoming.lane else {
             if ended {
-                self.send_whole(from);
+                self.send_whole(from, key);
             } else if incoming.held.len() as u64 > INTERRUPTIBLE_ABOVE {
                 self.open_lane(from, key);
             }

@@ -120,6 +120,14 @@ impl<'a> UriRef<'a> {
         parse::parse(input).map(|parts| Self { text: input, parts })
     }
 
+    /// Checks that `input` begins as a URI of this family does, and nothing more.
+    ///
+    /// # Errors
+    /// [`GrammarError::UriScheme`].
+    pub(crate) fn check_scheme(input: &[u8]) -> Result<(), GrammarError> {
+        parse::scheme(input).map(|_| ())
+    }
+
     /// The URI as written.
     pub fn as_str(&self) -> &'a str {
         text::ascii(self.text)

@@ -88,7 +88,7 @@ fn behind_user(input: &[u8], scheme: Scheme, user: Span, rest: &[u8]) -> Result<
 }
 
 #[inline]
-fn scheme(input: &[u8]) -> Result<(Scheme, &[u8]), GrammarError> {
+pub(super) fn scheme(input: &[u8]) -> Result<(Scheme, &[u8]), GrammarError> {
     let [b'm' | b'M', b's' | b'S', b'r' | b'R', b'p' | b'P', rest @ ..] = input else {
         return Err(GrammarError::UriScheme);
     };
