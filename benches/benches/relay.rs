@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use msrp_core::{
     digest::{self, Algorithm, Ha1},
     grammar::{Challenge, Credentials, Scheme},
@@ -187,4 +187,17 @@ fn messages(c: &mut Criterion) {
 }
 
 criterion_group!(benches, messages);
-criterion_main!(benches);
+
+/// `MSRP_BATCHES=N` does N batches of 32 messages and nothing else: a fixed amount of work, whose instructions
+/// `perf stat` or callgrind count where wall time is noise.
+fn main() {
+    match std::env::var("MSRP_BATCHES").ok().and_then(|batches| batches.parse().ok()) {
+        Some(batches) => {
+            forward(200, 32, batches);
+        }
+        None => {
+            benches();
+            Criterion::default().configure_from_args().final_summary();
+        }
+    }
+}
