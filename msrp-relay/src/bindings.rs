@@ -166,7 +166,7 @@ impl Bindings {
 
     /// The binding whose URI this is, if it is a valid one of ours.
     pub(crate) fn find(&self, now: Instant, uri: &[u8]) -> Option<BindingId> {
-        let (prefix, token) = uri.split_at_checked(memchr_slash(uri)? + 1)?;
+        let (prefix, token) = uri.split_at_checked(token_start(uri)?)?;
         let (token, suffix) = token.split_at_checked(TOKEN_LEN)?;
         let hash = self.hasher.hash_one(token);
         let index = *self.by_token.find(hash, |&index| {
@@ -228,8 +228,14 @@ impl Bindings {
 }
 
 /// Where the last slash stands: before the session-id, as tokens of ours have none.
-fn memchr_slash(uri: &[u8]) -> Option<usize> {
-    uri.iter().rposition(|&octet| octet == b'/')
+/// Where the token begins in a URI that may be one of ours.
+fn token_start(uri: &[u8]) -> Option<usize> {
+    let usual = uri.len().checked_sub(TOKEN_LEN + SUFFIX.len())?;
+    if usual.checked_sub(1).and_then(|at| uri.get(at)) == Some(&b'/') {
+        return Some(usual);
+    }
+    // Other parameters may follow, or another case of letters.
+    memchr::memrchr(b'/', uri).map(|at| at + 1)
 }
 
 impl Relay {

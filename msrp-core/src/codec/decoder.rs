@@ -294,7 +294,35 @@ fn push_line(head: &mut Shape, line: &[u8], line_start: usize, limit: usize) -> 
     if head.lines.len() >= limit {
         return Err(DecodeErrorKind::TooManyLines { limit });
     }
-    // Names are short: a colon further off than 255 octets belongs to no name.
+    let (name, colon) = match HeaderName::at_start(line) {
+        Some(known) => known,
+        None => name_of(line)?,
+    };
+    let end = u16::try_from(line_start + line.len())
+        .map_err(|_| DecodeErrorKind::HeadTooLong { limit: 65_535 })?;
+    // Both lie before the end, so they fit too.
+    let start = line_start as u16;
+    let value = (line_start + colon + 2) as u16;
+    head.lines.push(HeaderLine {
+        name,
+        name_len: colon as u8,
+        start,
+        value,
+        end,
+    });
+    if let Some(slot) = head.index.get_mut(name as usize) {
+        if *slot == 0 {
+            // At most 250 lines, so the position fits.
+            *slot = head.lines.len() as u8;
+        } else if head.duplicate.is_none() {
+            head.duplicate = Some(name);
+        }
+    }
+    Ok(())
+}
+
+/// The name at the start of a header line, at most 255 octets long, and its length; a colon and a space follow.
+fn name_of(line: &[u8]) -> Result<(HeaderName, usize), DecodeErrorKind> {
     let colon = line
         .iter()
         .take(256)
@@ -307,23 +335,7 @@ fn push_line(head: &mut Shape, line: &[u8], line_start: usize, limit: usize) -> 
     if line.get(colon + 1) != Some(&b' ') {
         return Err(DecodeErrorKind::HeaderLine);
     }
-    let offset = |at: usize| u16::try_from(at).map_err(|_| DecodeErrorKind::HeadTooLong { limit: 65_535 });
-    head.lines.push(HeaderLine {
-        name,
-        name_len: u8::try_from(colon).map_err(|_| DecodeErrorKind::HeaderLine)?,
-        start: offset(line_start)?,
-        value: offset(line_start + colon + 2)?,
-        end: offset(line_start + line.len())?,
-    });
-    if let Some(slot) = head.index.get_mut(name as usize) {
-        if *slot == 0 {
-            // At most 250 lines, so the position fits.
-            *slot = head.lines.len() as u8;
-        } else if head.duplicate.is_none() {
-            head.duplicate = Some(name);
-        }
-    }
-    Ok(())
+    Ok((name, colon))
 }
 
 /// Whether a head is UTF-8 text without control characters but for HTAB and the CR and LF of its lines, `breaks` in

@@ -90,7 +90,7 @@ impl Relay {
             }
             return self.forward_by(owner, id, Own::One);
         }
-        let next_len = rest.iter().position(|&octet| octet == b' ').unwrap_or(rest.len());
+        let next_len = memchr::memchr(b' ', rest).unwrap_or(rest.len());
         let next = rest.get(..next_len).unwrap_or_default();
         if let Some(out) = binding.peer(next)
             && self.table.get(out).is_some_and(|(c, _)| !c.is_closed())

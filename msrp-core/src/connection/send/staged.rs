@@ -24,7 +24,9 @@ pub(crate) struct Staged {
     /// Octets put in since then.
     put: u64,
     marks: VecDeque<Mark>,
-    /// The longest that the tail has been since it was last given back; the capacity of the next one.
+    /// The longest that the tail has been, or was asked to become, since it was last given back.
+    longest: usize,
+    /// The capacity of the next tail.
     high: usize,
 }
 
@@ -70,7 +72,7 @@ impl Staged {
         }
         let before = self.tail.len();
         write(&mut self.tail);
-        self.high = self.high.max(self.tail.len());
+        self.longest = self.longest.max(self.tail.len()).max(before + reserve);
         let written = self.tail.len() - before;
         self.len += written;
         self.put += written as u64;
@@ -161,10 +163,15 @@ impl Staged {
         }
         if self.len == 0 {
             // Empty again: small buffers are kept for the next output, large ones are given back.
-            if self.high > KEEP_CAPACITY {
-                self.tail = BytesMut::new();
+            let longest = std::mem::take(&mut self.longest);
+            self.high = if longest < self.high / 2 {
                 // A burst of long ago should not size what comes next.
-                self.high -= self.high / 4;
+                self.high - self.high / 4
+            } else {
+                self.high.max(longest)
+            };
+            if self.tail.capacity() > KEEP_CAPACITY {
+                self.tail = BytesMut::new();
             } else {
                 self.tail.clear();
             }
