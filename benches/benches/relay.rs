@@ -191,7 +191,10 @@ criterion_group!(benches, messages);
 /// `MSRP_BATCHES=N` does N batches of 32 messages and nothing else: a fixed amount of work, whose instructions
 /// `perf stat` or callgrind count where wall time is noise.
 fn main() {
-    match std::env::var("MSRP_BATCHES").ok().and_then(|batches| batches.parse().ok()) {
+    match std::env::var("MSRP_BATCHES")
+        .ok()
+        .and_then(|batches| batches.parse().ok())
+    {
         Some(batches) => {
             forward(200, 32, batches);
         }

@@ -45,6 +45,8 @@ pub(crate) struct RelayConnection {
     pub(crate) counted: usize,
     /// The request whose octets are coming in, in [`Relay::incoming`](crate::Relay).
     pub(crate) incoming: Option<u32>,
+    /// The context of the last chunk from here that is not the last of its message; it may be gone.
+    pub(crate) last_context: Option<u32>,
     /// Why no more is pulled from it.
     pub(crate) wait: Option<Wait>,
     /// The URIs of the client that authenticated on it.
@@ -115,6 +117,7 @@ impl RelayConnection {
             last_used: now,
             counted: 0,
             incoming: None,
+            last_context: None,
             wait: None,
             bindings: SmallVec::new(),
             nonces: None,

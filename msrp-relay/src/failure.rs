@@ -78,8 +78,17 @@ const MAX_SPARE_LEN: usize = 1024;
 /// are bounded for each connection.
 #[derive(Debug, Default)]
 pub(crate) struct Contexts {
-    slots: Slab<Context>,
+    slots: Slab<Slot>,
     spare: Vec<Vec<u8>>,
+    /// Transactions that have not come to their end; several chunks of a message share a slot.
+    open: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    context: Context,
+    /// How many transactions name it.
+    uses: u32,
 }
 
 impl Contexts {
@@ -106,15 +115,56 @@ impl Contexts {
     }
 
     pub(crate) fn insert(&mut self, context: Context) -> Tag {
-        Tag::Context(self.slots.insert(context) as u32)
+        self.open += 1;
+        Tag::Context(self.slots.insert(Slot { context, uses: 1 }) as u32)
+    }
+
+    /// One more chunk of the message whose chunk before has this context, if it is that message still and came the same
+    /// way: a message of a thousand chunks under way needs one context.
+    pub(crate) fn share(
+        &mut self,
+        index: u32,
+        from: ConnectionHandle,
+        binding: BindingId,
+        message: &MessageId,
+        failure_report: FailureReport,
+        edit: &HeadEdit<'_>,
+    ) -> Option<Tag> {
+        let slot = self.slots.get_mut(index as usize)?;
+        let Context::Chunk(context) = &slot.context else {
+            return None;
+        };
+        let same = context.from == from
+            && context.binding == binding
+            && context.message == *message
+            && context.failure_report == failure_report
+            && context.own_uri() == edit.own_uri()
+            && context.back() == edit.from_path();
+        if !same {
+            return None;
+        }
+        slot.uses += 1;
+        self.open += 1;
+        Some(Tag::Context(index))
     }
 
     pub(crate) fn get(&self, index: u32) -> Option<&Context> {
-        self.slots.get(index as usize)
+        self.slots.get(index as usize).map(|slot| &slot.context)
     }
 
+    /// A transaction with this context has come to its end.
     pub(crate) fn remove(&mut self, index: u32) {
-        if let Some(Context::Chunk(context)) = self.slots.try_remove(index as usize) {
+        let Some(slot) = self.slots.get_mut(index as usize) else {
+            return;
+        };
+        self.open -= 1;
+        slot.uses -= 1;
+        if slot.uses == 0
+            && let Some(Slot {
+                context: Context::Chunk(context),
+                ..
+            }) = self.slots.try_remove(index as usize)
+        {
             self.keep(context);
         }
     }
@@ -128,8 +178,9 @@ impl Contexts {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+    /// How many transactions have not come to their end.
+    pub(crate) fn open(&self) -> usize {
+        self.open
     }
 }
 

@@ -154,7 +154,7 @@ impl Relay {
 
     /// Chunks, requests and messages whose fate is open; zero 30 s after the last octet was sent.
     pub fn open_transactions(&self) -> usize {
-        self.contexts.len() + self.lanes.len()
+        self.contexts.open() + self.lanes.len()
     }
 
     /// Whether [`RelayCommand::Drain`](crate::RelayCommand::Drain) or

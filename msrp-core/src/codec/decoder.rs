@@ -298,8 +298,8 @@ fn push_line(head: &mut Shape, line: &[u8], line_start: usize, limit: usize) -> 
         Some(known) => known,
         None => name_of(line)?,
     };
-    let end = u16::try_from(line_start + line.len())
-        .map_err(|_| DecodeErrorKind::HeadTooLong { limit: 65_535 })?;
+    let end =
+        u16::try_from(line_start + line.len()).map_err(|_| DecodeErrorKind::HeadTooLong { limit: 65_535 })?;
     // Both lie before the end, so they fit too.
     let start = line_start as u16;
     let value = (line_start + colon + 2) as u16;

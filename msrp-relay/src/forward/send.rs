@@ -158,6 +158,11 @@ impl Relay {
         let Some(incoming) = incoming.get_mut(key as usize) else {
             return Err(SendError::Closed);
         };
+        // Only a later chunk has one before it.
+        let previous = match table.get(from) {
+            Some((_, data)) if incoming.range.start > 1 => data.last_context,
+            _ => None,
+        };
         let Some((connection, data)) = table.get_mut(route.out) else {
             return Err(SendError::Closed);
         };
@@ -171,8 +176,14 @@ impl Relay {
             // Without a Message-ID no REPORT could say what it is about.
             (FailureReport::No, _) | (_, None) => (FailureReport::No, None),
             (failure_report, Some(message)) => {
-                let context = contexts.chunk(from, route.binding, message, failure_report, &edit);
-                (failure_report, Some(contexts.insert(Context::Chunk(context))))
+                let shared = previous.and_then(|index| {
+                    contexts.share(index, from, route.binding, &message, failure_report, &edit)
+                });
+                let tag = shared.unwrap_or_else(|| {
+                    let context = contexts.chunk(from, route.binding, message, failure_report, &edit);
+                    contexts.insert(Context::Chunk(context))
+                });
+                (failure_report, Some(tag))
             }
         };
         data.last_used = now;
@@ -181,6 +192,12 @@ impl Relay {
             Ok(_) => {
                 data.earn_reports(body.len());
                 stats.chunks_whole += 1;
+                if let Some(Tag::Context(context)) = tag
+                    && flag == ContinuationFlag::More
+                    && let Some((_, data)) = table.get_mut(from)
+                {
+                    data.last_context = Some(context);
+                }
                 self.touch(route.out);
                 Ok(())
             }

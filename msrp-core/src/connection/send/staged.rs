@@ -8,7 +8,7 @@ use super::super::{Connection, OutgoingId};
 use crate::grammar::{ByteRange, ContinuationFlag};
 
 /// Slices below this size are copied behind what is there: one entry of a vectored write then serves for more.
-pub(super) const COPY_BELOW: usize = 1024;
+pub(super) const COPY_BELOW: usize = 4096;
 
 /// How much room an idle connection keeps for its next output.
 const KEEP_CAPACITY: usize = 512;
