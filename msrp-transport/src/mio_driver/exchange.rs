@@ -68,26 +68,31 @@ impl<N: Node> Server<N> {
         }
     }
 
-    /// Reads a socket until it is dry, the node wants no more, or it is the others' turn.
-    pub(super) fn read(&mut self, now: Instant, key: usize) {
+    /// Reads a socket until it is dry, the node wants no more, or it is the others' turn; how many octets it had.
+    pub(super) fn read(&mut self, now: Instant, key: usize) -> usize {
+        let mut total = 0;
         let Some(socket) = self.sockets.get_mut(key) else {
-            return;
+            return total;
         };
         socket.queued = false;
         let handle = match socket.phase {
             Phase::Open(handle) => handle,
-            Phase::Handshake { .. } => return self.handshake_progress(now, key),
-            Phase::Connecting(_) | Phase::Closing(_) => return,
+            Phase::Handshake { .. } => {
+                self.handshake_progress(now, key);
+                return total;
+            }
+            Phase::Connecting(_) | Phase::Closing(_) => return total,
         };
         let mut budget = self.config.read_budget;
         while socket.readable && self.node.wants_read(handle) {
             if budget == 0 {
                 socket.queued = true;
                 self.to_read.push_back(key);
-                return;
+                return total;
             }
             match socket.layer.read(&mut socket.stream, &mut self.blocks) {
                 Ok(ReadOutcome::Octets { octets, more }) => {
+                    total += octets.len();
                     budget = budget.saturating_sub(octets.len().max(512));
                     // After the peer has closed, only the end itself says that all has been read.
                     socket.readable = more || socket.read_closed;
@@ -104,7 +109,8 @@ impl<N: Node> Server<N> {
                     tracing::debug!(kind = %error.kind(), "read failed");
                     // An alert that says what was wrong may wait in the layer.
                     let _lost_with_the_socket = socket.flush();
-                    return self.reset(now, key, handle);
+                    self.reset(now, key, handle);
+                    return total;
                 }
             }
         }
@@ -115,6 +121,7 @@ impl<N: Node> Server<N> {
             tracing::debug!(kind = %error.kind(), "write failed");
             self.reset(now, key, handle);
         }
+        total
     }
 
     /// Writes what the node has for a connection, and sees whether it wants to read again.

@@ -31,6 +31,10 @@ use crate::{
     resolve::{Resolve, SystemResolver},
 };
 
+/// After so many octets were read, what they led to is written before more is read: it is in the processor's cache still.
+/// Short messages of many connections stay below it, and are written together.
+const WRITE_AFTER: usize = 64 * 1024;
+
 const WAKER: Token = Token(usize::MAX);
 /// Tokens of listeners count down from here.
 const LISTENERS: usize = usize::MAX - 1;
@@ -50,6 +54,8 @@ pub struct Server<N: Node> {
     pub(super) handles: Handles,
     pub(super) to_read: VecDeque<usize>,
     pub(super) blocks: Blocks,
+    /// Octets read since output was last written.
+    unwritten: usize,
     /// Sockets with a deadline of the driver's: connecting, shaking hands, closing.
     pub(super) timed: usize,
     pub(super) next_check: Option<Instant>,
@@ -94,6 +100,7 @@ where
             messages,
             handles: Handles::default(),
             to_read: VecDeque::new(),
+            unwritten: 0,
             timed: 0,
             next_check: None,
             accept_after: None,
@@ -230,7 +237,10 @@ impl<N: Node> Server<N> {
             let Some(key) = self.to_read.pop_front() else {
                 break;
             };
-            self.read(now, key);
+            self.unwritten += self.read(now, key);
+            if self.unwritten >= WRITE_AFTER {
+                self.write_ready(now);
+            }
         }
         if self.node.poll_timeout().is_some_and(|at| at <= now) {
             self.node.handle_timeout(now);
@@ -239,10 +249,7 @@ impl<N: Node> Server<N> {
         // Actions and events can lead to more output; each round makes progress, and bounds of the node end it.
         loop {
             let mut worked = false;
-            while let Some(handle) = self.node.poll_ready() {
-                self.write(now, handle);
-                worked = true;
-            }
+            worked |= self.write_ready(now);
             while let Some(action) = self.node.poll_action() {
                 self.act(now, action, host);
                 worked = true;
@@ -255,6 +262,17 @@ impl<N: Node> Server<N> {
                 break;
             }
         }
+    }
+
+    /// Writes what the node has; whether there was anything to do.
+    fn write_ready(&mut self, now: Instant) -> bool {
+        self.unwritten = 0;
+        let mut worked = false;
+        while let Some(handle) = self.node.poll_ready() {
+            self.write(now, handle);
+            worked = true;
+        }
+        worked
     }
 
     fn act(&mut self, now: Instant, action: Action<N::Query>, host: &mut impl Host<N>) {

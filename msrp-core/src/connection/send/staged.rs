@@ -10,6 +10,9 @@ use crate::grammar::{ByteRange, ContinuationFlag};
 /// Slices below this size are copied behind what is there: one entry of a vectored write then serves for more.
 pub(super) const COPY_BELOW: usize = 4096;
 
+/// Room for the heads and end-lines of some twenty chunks.
+const BETWEEN_SLICES: usize = 8 * 1024;
+
 /// How much room an idle connection keeps for its next output.
 const KEEP_CAPACITY: usize = 512;
 
@@ -65,10 +68,14 @@ impl Staged {
 
     /// Appends by writing into the buffer.
     pub(in super::super) fn write(&mut self, reserve: usize, write: impl FnOnce(&mut BytesMut)) {
-        if self.tail.capacity() == 0 && self.segments.is_empty() {
-            self.tail.reserve(reserve.max(self.high));
-        } else {
-            self.tail.reserve(reserve);
+        if self.tail.capacity() - self.tail.len() < reserve {
+            let room = match (self.segments.is_empty(), self.tail.is_empty()) {
+                // What stands between slices is cut off piece by piece from one allocation.
+                (false, true) => BETWEEN_SLICES,
+                (true, true) => self.high,
+                (_, false) => 0,
+            };
+            self.tail.reserve(reserve.max(room));
         }
         let before = self.tail.len();
         write(&mut self.tail);
