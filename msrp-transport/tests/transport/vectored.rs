@@ -32,7 +32,7 @@ use crate::{
 
 /// Large enough not to be copied together.
 fn sixteen_slices() -> Vec<Bytes> {
-    (0..16).map(|_| Bytes::from(octets(2_000))).collect()
+    (0..16).map(|_| Bytes::from(octets(5_000))).collect()
 }
 
 /// The slices of each write of a driver that sends one message of 16 slices over `io`.
