@@ -48,7 +48,7 @@ fn config(options: u8) -> ConnectionConfig {
         .auto_200(options & 4 == 0)
 }
 
-/// Input: one octet of options, then operations, each an octet with its operands behind it; see [`Pair::operate`].
+/// Input: one octet of options, then operations, each an octet with its operands behind it; see `Pair::operate`.
 ///
 /// # Panics
 /// When a bound is broken, when what is sent is not MSRP or not what was written, when what is received is not what was

@@ -49,7 +49,7 @@ fn config() -> RelayConfig {
         .event_queue(16)
 }
 
-/// Input: steps, with the octet 0x1e between them. The first octet of a step says what is done, see [`World::step`]; in
+/// Input: steps, with the octet 0x1e between them. The first octet of a step says what is done, see `World::step`; in
 /// octets that are sent `{A}` and `{B}` stand for the URIs of alice and bob, `{R}` for the relay's own and `{C}` for a
 /// challenge's answer by alice.
 ///
