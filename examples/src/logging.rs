@@ -1,5 +1,7 @@
 //! Logs of the programs: on standard error, filtered by `RUST_LOG`, `warn` where it is not set.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging.
@@ -8,5 +10,7 @@ pub fn start() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // Colours are for people; files and journals get plain text.
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
 }

@@ -22,7 +22,8 @@ pub struct Options {
     /// Where to listen: msrp://IP:PORT for TCP, msrps://IP:PORT for TLS. May be repeated; port 0 takes a free one.
     #[arg(long, value_name = "URL")]
     pub listen: Vec<String>,
-    /// Host part of the URIs that clients are given; default: the address of the listener.
+    /// Host part of the URIs that clients are given, by which they reach this machine; default: the address of the first
+    /// listener.
     #[arg(long, value_name = "NAME")]
     pub host: Option<String>,
     /// Digest realm; default: the host.

@@ -11,7 +11,7 @@ use msrp_relay::{ConfigError, Relay, RelayCommand, RelayConfig, RelayEvent};
 use msrp_transport::{
     DriverConfig,
     listen::{ListenAddress, ListenOptions, bind},
-    mio_driver::{Handle, Host, Server, ServerError},
+    mio_driver::{Handle, HandleError, Host, Server, ServerError},
     tls_config::{
         ClientCertificates, ClientTls, RootCertStore, ServerTls, TlsConfigError, format_fingerprint,
         roots_from_pem, server_config,
@@ -196,8 +196,10 @@ fn obey_signals(handle: Handle<Relay>, settings: Settings) -> io::Result<()> {
                             .and_then(|()| handle.shutdown(settings.drain))
                     }
                 };
-                if said.is_err() {
-                    return;
+                match said {
+                    Ok(()) => {}
+                    Err(HandleError::Stopped) => return,
+                    Err(error) => tracing::error!(%error, "signal not heard; send it again"),
                 }
             }
         })?;

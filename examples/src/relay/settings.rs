@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -25,6 +26,8 @@ pub enum SettingsError {
     NoListener,
     /// A listener that is none.
     Listen(String, ListenAddressError),
+    /// A listener on all addresses does not tell which of them URIs are to name.
+    NoHost(ListenAddress),
     /// A user that is not NAME:PASSWORD. Only the name is told.
     User(String),
     /// TLS material that cannot be used.
@@ -43,7 +46,11 @@ impl std::fmt::Display for SettingsError {
             Self::Read(path, error) => write!(f, "cannot read {}: {error}", path.display()),
             Self::File(path, error) => write!(f, "{}: {error}", path.display()),
             Self::NoListener => f.write_str(
-                "--listen: at least one listener is needed, such as --listen msrps://0.0.0.0:2855",
+                "--listen: at least one listener is needed, such as --listen msrps://0.0.0.0:2855 --host relay.example.com",
+            ),
+            Self::NoHost(listener) => write!(
+                f,
+                "--listen {listener}: URIs need a name by which clients reach this host; --host NAME gives it"
             ),
             Self::Listen(text, error) => write!(f, "--listen {text}: {error}"),
             Self::User(name) => write!(f, "--user {name}: NAME:PASSWORD is wanted"),
@@ -124,10 +131,14 @@ impl Settings {
             })
             .collect::<Result<_, _>>()?;
         let first = listen.first().ok_or(SettingsError::NoListener)?;
-        let host = options.host.or(file.host).unwrap_or_else(|| match first.address {
-            std::net::SocketAddr::V4(address) => address.ip().to_string(),
-            std::net::SocketAddr::V6(address) => format!("[{}]", address.ip()),
-        });
+        let host = match options.host.or(file.host) {
+            Some(host) => host,
+            None if first.address.ip().is_unspecified() => return Err(SettingsError::NoHost(*first)),
+            None => match first.address {
+                SocketAddr::V4(address) => address.ip().to_string(),
+                SocketAddr::V6(address) => format!("[{}]", address.ip()),
+            },
+        };
         let user = options
             .user
             .iter()

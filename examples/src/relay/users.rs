@@ -26,8 +26,18 @@ impl Users {
         }
         let file = match &settings.users {
             None => HtdigestFile::default(),
-            Some(path) => HtdigestFile::parse(&settings::read(path)?)
-                .map_err(|error| SettingsError::File(path.clone(), error.to_string()))?,
+            Some(path) => {
+                let file = HtdigestFile::parse(&settings::read(path)?)
+                    .map_err(|error| SettingsError::File(path.clone(), error.to_string()))?;
+                if !file.is_empty() && !file.has_realm(&settings.realm) {
+                    tracing::warn!(
+                        file = %path.display(),
+                        realm = settings.realm,
+                        "no user in the file is of our realm (--realm): nobody in it can be let in"
+                    );
+                }
+                file
+            }
         };
         Ok(Self { given, file })
     }

@@ -81,6 +81,65 @@ fn a_listener_that_is_none_is_named_with_what_is_wanted() {
 }
 
 #[test]
+fn listening_on_all_addresses_needs_a_host() {
+    for url in ["msrp://0.0.0.0:0", "msrps://[::]:0"] {
+        refused(&["--listen", url], &[url, "--host"]);
+    }
+    Running::start(
+        1,
+        &["--listen", "msrp://0.0.0.0:0", "--host", "relay.example.com"],
+    );
+}
+
+#[test]
+fn a_users_file_for_another_realm_is_warned_of() {
+    let folder = Folder::new();
+    let file = folder.file("users", "alice:elsewhere:228077dd83232f11146688d20e4810da\n");
+    let running = Running::start(1, &with(LISTEN, &["--users", &file]));
+    running.wait_for_stderr("no user in the file is of our realm");
+    assert!(running.stderr().contains("127.0.0.1"), "{}", running.stderr());
+    // Nobody looks at colours in a file.
+    assert!(!running.stderr().contains('\x1b'), "{:?}", running.stderr());
+    let running = Running::start(1, &with(LISTEN, &["--users", &file, "--realm", "elsewhere"]));
+    assert!(!running.stderr().contains("our realm"), "{}", running.stderr());
+}
+
+/// The file that operators copy.
+#[test]
+fn the_sample_configuration_can_be_used() {
+    let folder = Folder::new();
+    let (cert, key, _) = folder.identity("relay.example.com");
+    let users = folder.file(
+        "users",
+        "alice:relay.example.com:228077dd83232f11146688d20e4810da\n",
+    );
+    let sample = include_str!("../../relay.toml")
+        .replace("/etc/msrp/users", &users)
+        .replace("/etc/msrp/cert.pem", &cert)
+        .replace("/etc/msrp/key.pem", &key)
+        .replace("0.0.0.0:2855", "127.0.0.1:0");
+    let file = folder.file("relay.toml", &sample);
+    let running = Running::start(1, &["--config", &file]);
+    assert_eq!(running.listeners[0].0, "msrps");
+    assert_eq!(running.stderr(), "");
+    // What stands in it as a comment can be used as well.
+    let everything: String = sample
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if setting.contains(" = ") && !setting.starts_with(' ') => format!("{setting}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let file = folder.file(
+        "everything.toml",
+        &everything.replace("/etc/msrp/roots.pem", &cert),
+    );
+    let running = Running::start(1, &["--config", &file]);
+    assert_eq!(running.listeners[0].0, "msrps");
+    assert_ne!(everything, sample);
+}
+
+#[test]
 fn a_busy_port_is_named() {
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("msrp://{}", busy.local_addr().unwrap());

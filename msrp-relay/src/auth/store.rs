@@ -161,6 +161,12 @@ impl HtdigestFile {
     pub fn is_empty(&self) -> bool {
         self.users.is_empty()
     }
+
+    /// Whether any of them is of this realm. Users of other realms than the relay's are never asked for, so a file without
+    /// any is most likely a mistake.
+    pub fn has_realm(&self, realm: &str) -> bool {
+        self.users.realms.contains_key(realm)
+    }
 }
 
 fn parse_line(users: &mut MemoryAuthStore, line: &str) -> Result<(), HtdigestErrorKind> {
@@ -215,6 +221,7 @@ mod tests {
             format!("# users\n\nAlice:intra.example.com:{ALICE}\nAlice:intra.example.com:SHA-256:{sha}\r\n");
         let mut file = HtdigestFile::parse(&text).unwrap();
         assert_eq!(file.len(), 1);
+        assert!(file.has_realm("intra.example.com") && !file.has_realm("example.com"));
         for (algorithm, hash) in [(Algorithm::Md5, ALICE), (Algorithm::Sha256, sha.as_str())] {
             let query = AuthQuery {
                 realm: "intra.example.com",
