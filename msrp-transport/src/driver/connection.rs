@@ -26,8 +26,10 @@ impl<N: Node> Driver<N> {
         who: Who,
     ) -> bool {
         if self.sockets.len() >= self.config.max_connections {
-            let limit = self.config.max_connections;
-            tracing::warn!(limit, "connection refused: limit reached");
+            if let Some(refused) = self.refusals.pass(now) {
+                let limit = self.config.max_connections;
+                tracing::warn!(limit, refused, "connections refused: limit reached");
+            }
             if let Who::Node(token) = who {
                 self.connect_failed(now, token, ConnectFailure::Limit);
             }

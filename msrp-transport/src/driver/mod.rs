@@ -63,6 +63,7 @@ use crate::{
     listen::{ListenAddress, bind},
     resolve::AsyncResolve,
     runtime::{Listener, Runtime},
+    throttle::Throttle,
 };
 
 /// Why the driver cannot listen.
@@ -123,6 +124,8 @@ pub struct Driver<N: Node> {
     timed: usize,
     next_check: Option<Instant>,
     accept_after: Option<Instant>,
+    /// Warnings of connections beyond the limit.
+    refusals: Throttle,
     shutdown: Option<Instant>,
     /// Events told since the last turn.
     burst: usize,
@@ -156,6 +159,7 @@ impl<N: Node> Driver<N> {
             timed: 0,
             next_check: None,
             accept_after: None,
+            refusals: Throttle::default(),
             shutdown: None,
             burst: 0,
             over: false,

@@ -73,10 +73,10 @@ impl<N: Node> Server<N> {
         id: ListenerId,
     ) {
         if self.sockets.len() >= self.config.max_connections {
-            tracing::warn!(
-                limit = self.config.max_connections,
-                "connection refused: limit reached"
-            );
+            if let Some(refused) = self.refusals.pass(now) {
+                let limit = self.config.max_connections;
+                tracing::warn!(limit, refused, "connections refused: limit reached");
+            }
             return;
         }
         let who = Who::Peer(id);

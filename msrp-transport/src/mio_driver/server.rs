@@ -29,6 +29,7 @@ use crate::{
     layer::Incoming,
     listen::{ListenAddress, bind},
     resolve::{Resolve, SystemResolver},
+    throttle::Throttle,
 };
 
 /// After so many octets were read, what they led to is written before more is read: it is in the processor's cache still.
@@ -60,6 +61,8 @@ pub struct Server<N: Node> {
     pub(super) timed: usize,
     pub(super) next_check: Option<Instant>,
     pub(super) accept_after: Option<Instant>,
+    /// Warnings of connections beyond the limit.
+    pub(super) refusals: Throttle,
     shutdown: Option<Instant>,
 }
 
@@ -104,6 +107,7 @@ where
             timed: 0,
             next_check: None,
             accept_after: None,
+            refusals: Throttle::default(),
             shutdown: None,
         })
     }
