@@ -237,6 +237,7 @@ fn an_answer_that_overtakes_its_chunk_counts() {
     );
 }
 
+// shows: 4975-8.6-11, 4975-8.6-12
 #[test]
 fn what_the_peer_does_not_want_is_not_sent() {
     let mut peer = Peer::called(config(), |params| {
@@ -256,10 +257,14 @@ fn what_the_peer_does_not_want_is_not_sent() {
             limit: 1000
         })
     );
+    assert!(peer.read().is_empty());
     // One whose size is not known is stopped when it gets too large.
     let key = peer
         .agent
-        .send(session, OutgoingMessage::new("text/plain", Made::endless()))
+        .send(
+            session,
+            OutgoingMessage::new("text/plain", Made::new(None, 2_000_000)),
+        )
         .unwrap();
     let frames = peer.read();
     assert!(frames.iter().all(|frame| frame.flag == '#'));
@@ -349,6 +354,7 @@ fn a_source_that_breaks_its_promise_ends_the_message() {
     for (promised, gives, breaks) in [
         (Some(30_000), 20_000, false),
         (Some(30_000), 40_000, false),
+        (Some(30_000), 2_000_000, false),
         (None, 20_000, true),
         (Some(10), 0, true),
     ] {
@@ -362,6 +368,14 @@ fn a_source_that_breaks_its_promise_ends_the_message() {
         let frames = peer.read();
         assert!(frames.iter().all(|frame| frame.flag != '$'));
         assert!(frames.last().is_none_or(|frame| frame.flag == '#'));
+        let octets: usize = frames
+            .iter()
+            .map(|frame| frame.body.as_ref().map_or(0, Vec::len))
+            .sum();
+        assert!(
+            octets as u64 <= promised.unwrap_or(gives),
+            "{octets} of {promised:?}"
+        );
         assert!(
             peer.events
                 .iter()

@@ -137,6 +137,27 @@ fn the_session_is_looked_at_before_the_method_and_the_method_before_the_type() {
     assert!(peer.events.is_empty());
 }
 
+// shows: 4975-12-03
+#[test]
+fn a_method_that_is_not_known_is_answered_501_all_the_way_back() {
+    let mut peer = Peer::bound();
+    let own = peer.to.clone();
+    let far = format!("msrp://relay.example.com:9000/between;tcp {PEER}");
+    let mut ask = |headers: &str| {
+        peer.write(&format!(
+            "MSRP strange0 STRANGE\r\nTo-Path: {own}\r\nFrom-Path: {far}\r\n{headers}-------strange0$\r\n"
+        ))
+    };
+    let answer = ask("Message-ID: strange\r\n");
+    assert_eq!(
+        answer[0].start,
+        format!("501 {}", StatusCode::NOT_IMPLEMENTED.phrase())
+    );
+    assert_eq!(answer[0].header("To-Path"), Some(&far[..]));
+    assert!(ask("Failure-Report: no\r\n").is_empty());
+    assert!(peer.events.is_empty());
+}
+
 // shows: 4975-5.4-21, 4975-5.4-23
 #[test]
 fn all_sessions_of_a_connection_fail_with_it_and_nobody_connects_again() {
@@ -364,11 +385,17 @@ fn a_session_may_be_found_by_its_identifier_alone() {
     }
 }
 
-// shows: 4975-3-02
+// shows: 4975-3-01, 4975-3-02
 #[test]
 fn nothing_is_sent_without_a_session_and_nothing_is_new_after_the_end() {
     let mut peer = Peer::bound();
     let session = peer.session;
+    // A session has a URI of ours that names it, which nobody else uses, and the peer's path.
+    for local in ["msrp://agent.example.com:7777;tcp", &peer.to[..]] {
+        let params = SessionParams::new(local.parse::<Uri>().unwrap(), peer_path(), Role::Active);
+        assert_eq!(peer.agent.open_session(params), Err(CommandError::LocalUri));
+    }
+    assert!(peer.agent.poll_action().is_none());
     peer.agent.close_session(session).unwrap();
     assert_eq!(
         peer.agent.send(session, OutgoingMessage::text("Hi")),
