@@ -127,7 +127,7 @@ fn chunks() -> impl Strategy<Value = (Vec<u8>, Vec<(usize, usize)>)> {
 }
 
 proptest! {
-    // shows: 4975-2-01, 4975-7.3.1-02, 4975-7.3.1-03
+    // shows: 4975-2-01, 4975-7.3.1-02, 4975-7.3.1-03, 4975-7.1.1-24, 4975-7.3.1-06, 4975-E-02, 4975-E-18
     #[test]
     fn any_order_overlap_and_repetition_of_chunks_gives_the_same_message((body, chunks) in chunks(), way in 0_usize..3) {
         let kept = Kept::default();
@@ -209,6 +209,7 @@ fn a_type_that_is_not_accepted_is_refused_but_containers_always_are() {
     }
 }
 
+// shows: 4975-10-07
 #[test]
 fn too_much_is_refused_however_it_comes_and_stays_refused() {
     let say = |peer: &mut Peer, range: &str, body: &str, flag| {
@@ -306,6 +307,7 @@ fn unfinished_messages_their_holes_and_all_their_octets_are_bounded() {
     assert!(!stop(&peer.chunk("part4", "1-*/*", &part, '+')[0]));
 }
 
+// shows: 4975-7.3.1-17, 4975-E-17
 #[test]
 fn what_the_sender_gives_up_is_gone_but_may_come_anew() {
     let mut peer = Peer::bound();
@@ -340,6 +342,7 @@ fn a_message_that_does_not_go_on_is_given_up_after_five_minutes() {
     );
 }
 
+// shows: 4975-5.4-26, 4975-5.4-28
 #[test]
 fn a_message_that_comes_again_is_told_as_such() {
     let mut peer = Peer::bound();

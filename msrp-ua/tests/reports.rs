@@ -30,7 +30,7 @@ fn ten() -> OutgoingMessage {
     OutgoingMessage::text("0123456789").with_success_report()
 }
 
-// shows: 4975-7.1.2-01, 4975-7.1.2-02, 4975-7.1.2-03, 4975-7.1.2-05, 4975-7.1.3-01
+// shows: 4975-7.1.2-01, 4975-7.1.2-02, 4975-7.1.2-03, 4975-7.1.2-05, 4975-7.1.3-01, 4975-7.1.3-02, 4975-7.1.3-03, 4975-7.1.3-06
 #[test]
 fn a_success_report_covers_what_was_received() {
     let mut peer = Peer::bound();
@@ -67,7 +67,7 @@ fn a_success_report_covers_what_was_received() {
     assert_eq!(reports(&said)[0].range(), (1, Some(0), Some(0)));
 }
 
-// shows: 4975-7.1.3-09, 4975-7.1.4-06
+// shows: 4975-7.1.3-09, 4975-7.1.4-06, 4975-7.1.4-01, 4975-7.3-03, 4975-G-02, 4975-G-03
 #[test]
 fn who_is_answered_and_who_gets_a_report() {
     // Success-Report and Failure-Report, and whether all goes well: how often there is a response, and a REPORT.
@@ -110,7 +110,7 @@ fn who_is_answered_and_who_gets_a_report() {
     }
 }
 
-// shows: 4975-7.1.4-07, 4975-7.1.4-09, 4975-7.1.4-10
+// shows: 4975-7.1.4-07, 4975-7.1.4-09, 4975-7.1.4-10, 4975-7.1.4-02, 4975-7.1.4-08
 #[test]
 fn a_failure_that_shows_later_is_reported_with_the_range_that_really_came() {
     let mut peer = Peer::bound_with(config(), |params| params.receive = Receive::Stream);
@@ -140,6 +140,7 @@ fn a_failure_that_shows_later_is_reported_with_the_range_that_really_came() {
     assert!(chunk(&mut peer, "Failure-Report: no\r\n").is_empty());
 }
 
+// shows: 4975-7.1.2-11
 #[test]
 fn the_application_may_report_by_itself() {
     let mut peer = Peer::bound_with(config().remembered(2), |params| params.manual_reports = true);
@@ -173,9 +174,16 @@ fn the_application_may_report_by_itself() {
         peer.agent.report(session, first, StatusCode::OK),
         Err(CommandError::UnknownMessage)
     );
+    // What cannot be delivered any more is not sent.
+    peer.agent.close_session(session).unwrap();
+    assert_eq!(
+        peer.agent.report(session, third, StatusCode::FORBIDDEN),
+        Err(CommandError::UnknownSession)
+    );
+    assert!(peer.read().is_empty());
 }
 
-// shows: 4975-7.1.2-09, 4975-7.1.2-10, 4975-7.3.2-08
+// shows: 4975-7.1.2-09, 4975-7.1.2-10, 4975-7.3.2-08, 4975-7.1.1-14, 4975-7.1.2-04
 #[test]
 fn nothing_is_ever_said_about_a_report() {
     let mut peer = Peer::bound();
@@ -226,7 +234,24 @@ fn nothing_is_ever_said_about_a_report() {
     assert_eq!(peer.chunk("after", "1-2/2", "Hi", '$').len(), 1);
 }
 
-// shows: 4975-7.1.1-34
+// shows: 4975-7.1.3-05
+#[test]
+fn a_report_goes_all_the_way_back() {
+    let mut peer = Peer::bound();
+    let own = peer.to.clone();
+    let far = format!("msrp://relay.example.com:9000/between;tcp {PEER}");
+    let said = peer.write(&format!(
+        "MSRP far00000 SEND\r\nTo-Path: {own}\r\nFrom-Path: {far}\r\nMessage-ID: from.far\r\nByte-Range: 1-2/2\r\n\
+         {SUCCESS}Content-Type: text/plain\r\n\r\nHi\r\n-------far00000$\r\n"
+    ));
+    let [report] = reports(&said)[..] else {
+        panic!("{said:?}")
+    };
+    assert_eq!(report.header("To-Path"), Some(&far[..]));
+    assert_eq!(report.header("From-Path"), Some(&own[..]));
+}
+
+// shows: 4975-7.1.1-34, 4975-7.1.3-04
 #[test]
 fn reports_need_not_match_the_chunks_and_may_overlap() {
     let mut peer = Peer::bound();
@@ -248,6 +273,7 @@ fn reports_need_not_match_the_chunks_and_may_overlap() {
     assert_eq!(complete, [false, false, false, false, true]);
 }
 
+// shows: 4975-E-26
 #[test]
 fn a_report_without_a_range_is_about_all_of_it_and_one_about_more_about_nothing() {
     let mut peer = Peer::bound();
@@ -347,7 +373,7 @@ fn acceptance_is_told_once_and_late_reports_are_understood() {
     assert_eq!(peer.agent.message_id(keys[0].0), None);
 }
 
-// shows: 4975-7.3.2-03, 4975-7.3.2-06
+// shows: 4975-7.3.2-03, 4975-7.3.2-06, 4975-7.3.2-04, 4975-10-01, 4975-10-10, 4975-10-12, 4975-10-14, 4975-E-28
 #[test]
 fn a_failure_report_does_what_a_response_with_its_code_does() {
     for (code, ends) in [

@@ -53,7 +53,7 @@ fn a_send_without_body_has_nothing_of_a_body() {
     assert_eq!(frames[0].header("Byte-Range"), Some("1-0/0"));
 }
 
-// shows: 4975-7.1-04, 4975-7.1-05, 4975-7.1-15, 4975-7.1-17, 4975-7.1.1-03, 4975-7.1.1-04, 4975-7.1.1-05, 4975-7.1.1-17, 4975-7.1.1-18, 4975-7.1.1-20, 4975-7.1.1-23
+// shows: 4975-7.1-04, 4975-7.1-05, 4975-7.1-15, 4975-7.1-17, 4975-7.1.1-03, 4975-7.1.1-04, 4975-7.1.1-05, 4975-7.1.1-17, 4975-7.1.1-18, 4975-7.1.1-20, 4975-7.1.1-23, 4975-7.1.1-15
 #[test]
 fn the_chunks_of_a_message_say_what_they_are() {
     let mut peer = Peer::called(config(), |_| {});
@@ -210,6 +210,46 @@ fn a_408_is_what_no_answer_is() {
             .collect::<Vec<_>>()
     };
     assert_eq!(outcome(true), outcome(false));
+}
+
+// shows: 4975-7.1.1-07, 4975-G-05
+#[test]
+fn at_the_end_of_a_session_it_is_told_of_what_nothing_is_known() {
+    let mut peer = Peer::called(config(), |_| {});
+    let session = peer.session;
+    let mut send = |message: OutgoingMessage, answered: bool| {
+        let key = peer.agent.send(session, message).unwrap();
+        let frame = peer.read().remove(0);
+        if answered {
+            peer.answer(&frame, "200 OK");
+        }
+        (key, frame.header("Message-ID").unwrap().to_owned())
+    };
+    let unreported = send(OutgoingMessage::text("Hi").with_success_report(), true);
+    let unanswered = send(OutgoingMessage::text("Hi"), false);
+    send(OutgoingMessage::text("Hi"), true);
+    let (_, reported) = send(OutgoingMessage::text("Hi").with_success_report(), true);
+    peer.report(&reported, "1-2/2", "000 200 OK");
+    peer.events.clear();
+    peer.agent.close_session(session).unwrap();
+    // No farewell stands on the wire.
+    assert!(peer.read().is_empty());
+    let unknown: Vec<_> = peer
+        .events
+        .iter()
+        .map(|event| match event {
+            UserAgentEvent::DeliveryUnknown { message, message_id } => (*message, message_id.to_string()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(unknown, [unreported, unanswered]);
+    assert!(
+        peer.chunk("late", "1-2/2", "Hi", '$')[0]
+            .start
+            .starts_with("481 ")
+    );
+    peer.advance(Duration::from_secs(300));
+    assert_eq!(peer.agent.connection_count(), 0);
 }
 
 #[test]
@@ -467,6 +507,7 @@ fn messages_under_way_are_bounded_and_finished_ones_do_not_count() {
     );
 }
 
+// shows: 4975-G-06
 #[test]
 fn a_peer_that_answers_no_keep_alive_is_gone() {
     let mut peer = Peer::called(config().keep_alive(Some(Duration::from_secs(20))), |_| {});

@@ -36,7 +36,7 @@ fn losses(events: &[UserAgentEvent]) -> Vec<&SessionLoss> {
         .collect()
 }
 
-// shows: 4975-5.4-15
+// shows: 4975-5.4-15, 4975-5.4-16
 #[test]
 fn the_listener_says_nothing_until_a_request_names_its_session() {
     let mut peer = Peer::connected(config(), |_| {});
@@ -50,7 +50,7 @@ fn the_listener_says_nothing_until_a_request_names_its_session() {
     assert_eq!(texts(&peer.events), ["Hi"]);
 }
 
-// shows: 4975-5.4-18, 4975-7.3-02
+// shows: 4975-5.4-18, 4975-7.3-02, 4975-7.3-03
 #[test]
 fn a_request_for_no_session_is_refused_and_ignored() {
     for (to, name) in [
@@ -83,7 +83,7 @@ fn a_request_for_no_session_is_refused_and_ignored() {
     }
 }
 
-// shows: 4975-5.4-19, 4975-5.4-20
+// shows: 4975-5.4-19, 4975-5.4-20, 4975-E-27
 #[test]
 fn a_session_stays_with_the_connection_that_has_it() {
     let mut peer = Peer::bound();
@@ -100,7 +100,7 @@ fn a_session_stays_with_the_connection_that_has_it() {
     assert_eq!(texts(&peer.events), ["Ho"]);
 }
 
-// shows: 4975-7.3-01
+// shows: 4975-7.3-01, 4975-G-01
 #[test]
 fn the_session_is_looked_at_before_the_method_and_the_method_before_the_type() {
     let mut peer = Peer::bound_with(config(), |params| {
@@ -190,7 +190,7 @@ fn all_sessions_of_a_connection_fail_with_it_and_nobody_connects_again() {
     assert_eq!(pair.a.agent.poll_timeout(), None);
 }
 
-// shows: 4975-5.4-25, 4975-5.4-31, 4975-7.3.2-07
+// shows: 4975-5.4-25, 4975-5.4-31, 4975-7.3.2-07, 4975-5.4-22, 4975-5.4-24
 #[test]
 fn what_was_not_confirmed_is_sent_again_under_its_identifier_in_a_new_session_only() {
     let mut peer = Peer::called(config(), |_| {});
@@ -306,6 +306,7 @@ fn a_connect_that_fails_fails_every_session_that_waits_for_it() {
     assert_eq!(pair.a.agent.session_count(), 0);
 }
 
+// shows: 4975-4-04, 4975-5.4-01, 4975-5.4-32
 #[test]
 fn a_connection_without_sessions_is_closed_after_a_while_and_until_then_used_again() {
     let (mut pair, a, b) = Pair::connected();
@@ -330,6 +331,7 @@ fn a_connection_without_sessions_is_closed_after_a_while_and_until_then_used_aga
     );
 }
 
+// shows: 4975-7.3-04
 #[test]
 fn after_the_end_of_a_session_its_requests_find_none() {
     let mut peer = Peer::bound();
@@ -376,6 +378,7 @@ fn both_sides_may_think_that_they_connect() {
     assert_eq!(peer.agent.connection_count(), 1);
 }
 
+// shows: 4975-E-13
 #[test]
 fn a_session_may_be_found_by_its_identifier_alone() {
     for (alone, answer) in [(false, "481 "), (true, "200 OK")] {
