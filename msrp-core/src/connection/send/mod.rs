@@ -25,7 +25,7 @@ pub use self::staged::Transmit;
 use self::{
     lane::{Lane, Piece},
     schedule::OpenChunk,
-    staged::Complete,
+    staged::{Complete, LaneChunk},
 };
 use super::{
     ApiMisuse, Connection, ConnectionConfig, Event, INTERRUPTIBLE_ABOVE, MAX_OTHER_BODY, OutgoingId,
@@ -563,13 +563,14 @@ impl Connection {
             match complete {
                 Complete::Frame => {}
                 Complete::Transaction(slot) => self.transactions.start(now, slot, timeout),
-                Complete::LaneChunk {
-                    outgoing,
-                    tag,
-                    range,
-                    flag,
-                    transaction,
-                } => {
+                Complete::LaneChunk(chunk) => {
+                    let LaneChunk {
+                        outgoing,
+                        tag,
+                        range,
+                        flag,
+                        transaction,
+                    } = *chunk;
                     if let Some(slot) = transaction {
                         self.transactions.start(now, slot, timeout);
                     }

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::{
     super::{Connection, INTERRUPTIBLE_ABOVE, OutgoingId},
     lane::Piece,
-    staged::Complete,
+    staged::{Complete, LaneChunk},
 };
 use crate::{
     codec::{ChunkHead, EndLine, Found, put_end_line},
@@ -324,13 +324,13 @@ impl Connection {
         {
             transaction.range = Some(range);
         }
-        staged.mark(Complete::LaneChunk {
+        staged.mark(Complete::LaneChunk(Box::new(LaneChunk {
             outgoing: open.outgoing,
             tag,
             range,
             flag,
             transaction: open.transaction,
-        });
+        })));
         let send = &mut self.send;
         send.staged.append(&mut send.control);
     }

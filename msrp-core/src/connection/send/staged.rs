@@ -13,9 +13,6 @@ pub(super) const COPY_BELOW: usize = 4096;
 /// Room for the heads and end-lines of some twenty chunks.
 const BETWEEN_SLICES: usize = 8 * 1024;
 
-/// How much room an idle connection keeps for its next output.
-const KEEP_CAPACITY: usize = 512;
-
 /// Octets that will leave in this order, with notes on what is complete where.
 #[derive(Debug, Default)]
 pub(crate) struct Staged {
@@ -34,27 +31,31 @@ pub(crate) struct Staged {
 }
 
 /// What is complete when an octet has left.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Mark {
     at: u64,
     pub(super) what: Complete,
 }
 
 /// What a [`Mark`] says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) enum Complete {
     /// A chunk, request or response that nobody waits for.
     Frame,
     /// A request or a whole chunk: its transaction's time begins.
     Transaction(u32),
-    /// A chunk of a lane.
-    LaneChunk {
-        outgoing: OutgoingId,
-        tag: u64,
-        range: ByteRange,
-        flag: ContinuationFlag,
-        transaction: Option<u32>,
-    },
+    /// A chunk of a lane. In a box, as it is long and rare, and every connection keeps room for a few marks.
+    LaneChunk(Box<LaneChunk>),
+}
+
+/// A chunk of a lane, for [`Event::ChunkSent`](super::super::Event::ChunkSent).
+#[derive(Debug)]
+pub(super) struct LaneChunk {
+    pub(super) outgoing: OutgoingId,
+    pub(super) tag: u64,
+    pub(super) range: ByteRange,
+    pub(super) flag: ContinuationFlag,
+    pub(super) transaction: Option<u32>,
 }
 
 impl Staged {
@@ -169,7 +170,7 @@ impl Staged {
             }
         }
         if self.len == 0 {
-            // Empty again: small buffers are kept for the next output, large ones are given back.
+            // Empty again: an idle connection keeps no buffer.
             let longest = std::mem::take(&mut self.longest);
             self.high = if longest < self.high / 2 {
                 // A burst of long ago should not size what comes next.
@@ -177,11 +178,7 @@ impl Staged {
             } else {
                 self.high.max(longest)
             };
-            if self.tail.capacity() > KEEP_CAPACITY {
-                self.tail = BytesMut::new();
-            } else {
-                self.tail.clear();
-            }
+            self.tail = BytesMut::new();
             if self.segments.capacity() > 8 {
                 self.segments = VecDeque::new();
             }
@@ -193,12 +190,10 @@ impl Staged {
 
     /// The next mark that has been passed.
     pub(super) fn pop_passed(&mut self) -> Option<Complete> {
-        let mark = *self.marks.front()?;
-        if mark.at > self.taken {
+        if self.marks.front()?.at > self.taken {
             return None;
         }
-        self.marks.pop_front();
-        Some(mark.what)
+        self.marks.pop_front().map(|mark| mark.what)
     }
 
     pub(super) fn clear(&mut self) {
