@@ -143,8 +143,8 @@ impl Scene {
         let phones = rng.within(2..=5) as usize;
         let calls = rng.within(1..=6) as usize;
         // What arrives in some seconds, and in few enough pieces for a test.
-        let most = (throughput(&link) * 3.0).min(*link.segment.end() as f64 * 3_000.0);
-        let most = (most as usize).clamp(2_000, 900_000);
+        let most = (throughput(&link) * 6.0).min(*link.segment.end() as f64 * 6_000.0);
+        let most = (most as usize).clamp(2_000, 1_500_000);
         let total = rng.within(most as u64 / 4..=most as u64) as usize;
         let messages = rng.within(1..=12) as usize;
         let slow = slow_receiver(rng, total);
@@ -156,6 +156,8 @@ impl Scene {
             Stage::Hostile => "relay-hostile",
         };
         world.rules().losses = faults;
+        // A user agent gives its lane the next slice when there is room, which a slow network may keep it waiting for.
+        world.rules().stalls = true;
         world.usual_link(link);
         world.rules().all_is_read = smooth && stage == Stage::Smooth;
 
@@ -241,7 +243,7 @@ impl Scene {
             let said = Utterance {
                 call,
                 // Mostly a chat, at times a picture.
-                size: if rng.chance(200) {
+                size: if rng.chance(300) {
                     rng.index(total / 2)
                 } else {
                     rng.size(0..=total / 8)
