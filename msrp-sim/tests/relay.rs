@@ -62,6 +62,7 @@ fn a_failure_hurts_its_own_sessions_only() {
         "rejected",
         "aborted",
         "shut down",
+        "measures",
         "registration lost",
     ];
     counts("a_failure_hurts", 800, Stage::Faults, &shown);

@@ -13,7 +13,7 @@ mod phone;
 mod rogue;
 mod switchboard;
 
-pub use operator::{Operator, RelayState};
+pub use operator::{Measure, Operator, RelayState};
 pub use phone::{Account, CallSide, Deed, Phone, PhoneState, Reception, Utterance};
 pub use rogue::{Rogue, Siege};
 pub use switchboard::Switchboard;

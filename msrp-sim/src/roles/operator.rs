@@ -2,9 +2,9 @@
 
 use std::{cell::Cell, rc::Rc, time::Duration, time::Instant};
 
-use msrp_core::digest::Ha1;
+use msrp_core::{digest::Ha1, node::Node};
 use msrp_relay::{
-    Relay, RelayAnswer, RelayEvent, RelayQuery,
+    Relay, RelayAnswer, RelayCommand, RelayEvent, RelayQuery,
     policy::{Grant, NextHop},
 };
 
@@ -25,9 +25,21 @@ pub struct RelayState {
     pub excess: i64,
 }
 
+/// Something that an operator does to a running relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// Takes nothing new, and ends when all is done.
+    Drain,
+    /// Ends at once.
+    Shutdown,
+    /// Withdraws the URIs of a user.
+    Revoke(String),
+}
+
 /// The application of a relay.
 #[derive(Debug)]
 pub struct Operator {
+    measures: Vec<(Duration, Measure)>,
     /// Passwords are derived from names, see [`Operator::password`].
     users: Vec<String>,
     /// What each connection may make the relay hold, and what may be held besides.
@@ -43,10 +55,17 @@ impl Operator {
             ..RelayState::default()
         };
         Self {
+            measures: Vec::new(),
             users,
             bound,
             state: Rc::new(Cell::new(state)),
         }
+    }
+
+    /// Takes these measures at these times.
+    pub fn with_measures(mut self, measures: Vec<(Duration, Measure)>) -> Self {
+        self.measures = measures;
+        self
     }
 
     /// What the relay holds, to be looked at while the world runs and after.
@@ -61,6 +80,23 @@ impl Operator {
 }
 
 impl Application<Relay> for Operator {
+    fn start(&mut self, _: Instant, _: &mut Relay, turn: &mut Turn<'_>) {
+        for (index, (at, _)) in self.measures.iter().enumerate() {
+            turn.wake_in(*at, index as u64);
+        }
+    }
+
+    fn wake(&mut self, now: Instant, relay: &mut Relay, token: u64, turn: &mut Turn<'_>) {
+        turn.ledger.count("measures");
+        let command = match self.measures[token as usize].1.clone() {
+            Measure::Drain => RelayCommand::Drain,
+            Measure::Shutdown => RelayCommand::Shutdown,
+            Measure::Revoke(user) => RelayCommand::RevokeUser(user),
+        };
+        // A user without a URI is nothing to complain about.
+        let _known = relay.handle_command(now, command);
+    }
+
     fn event(&mut self, _: Instant, _: &mut Relay, event: RelayEvent, turn: &mut Turn<'_>) {
         turn.ledger.count(match event {
             RelayEvent::Authenticated { .. } => "authenticated",

@@ -16,7 +16,7 @@ use msrp_relay::{
 use msrp_sim::{
     Adapter, Fault, Link, Listener, PlannedFault, Rng, World,
     roles::{
-        Account, CallSide, Deed, Operator, Phone, PhoneState, Reception, RelayState, Rogue, Siege,
+        Account, CallSide, Deed, Measure, Operator, Phone, PhoneState, Reception, RelayState, Rogue, Siege,
         Switchboard, Utterance,
     },
 };
@@ -287,7 +287,17 @@ impl Scene {
             smooth,
         };
         for relay in 0..relays {
-            scene.add_relay(relay, phones, messages, total, slow, rng);
+            let mut measures = Vec::new();
+            if relay_fails && rng.chance(400) {
+                let at = rng.time(Duration::ZERO..Duration::from_secs(10));
+                let measure = match rng.below(4) {
+                    0 => Measure::Drain,
+                    1 => Measure::Shutdown,
+                    _ => Measure::Revoke(user(rng.index(phones))),
+                };
+                measures.push((at, measure));
+            }
+            scene.add_relay(relay, phones, messages, total, slow, measures, rng);
         }
         for (phone, person) in people.iter().enumerate() {
             scene.add_phone(phone, person, messages, faults, rng);
@@ -333,6 +343,7 @@ impl Scene {
         scene
     }
 
+    #[allow(clippy::too_many_arguments, reason = "all that the seed has decided")]
     fn add_relay(
         &mut self,
         relay: usize,
@@ -340,6 +351,7 @@ impl Scene {
         messages: usize,
         total: usize,
         slow: SlowReceiver,
+        measures: Vec<(Duration, Measure)>,
         rng: &mut Rng,
     ) {
         let host = relay_host(relay);
@@ -368,7 +380,10 @@ impl Scene {
         }
         // Besides its connections: what is kept for slow receivers and for next hops, and what is known of open chunks.
         let besides = 2 * (total + 100_000) + 512 * (total / 1024 + 16 * messages + 64);
-        let operator = Operator::new(users, (bound, besides));
+        if !measures.is_empty() && rng.chance(500) {
+            config = config.max_memory(64 * 1024).max_open_messages(2);
+        }
+        let operator = Operator::new(users, (bound, besides)).with_measures(measures);
         let state = operator.state();
         let node = Relay::new(self.world.start_time(), config, rng.seed()).expect("a sound configuration");
         let node = self.world.relay(&host, Adapter::new(node, operator));
