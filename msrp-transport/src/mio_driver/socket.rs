@@ -155,3 +155,16 @@ impl Socket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What [`DriverConfig`](crate::DriverConfig) promises for each connection, together with the 24 octets of its handle and
+    /// of its place in the queue.
+    #[test]
+    fn a_socket_is_small() {
+        let size = size_of::<Socket>();
+        assert!(size <= 176, "{size}");
+    }
+}

@@ -11,6 +11,7 @@ mod manual;
 mod node;
 mod peer;
 mod raw;
+mod scripts;
 mod tls_sockets;
 mod trust;
 mod vectored;

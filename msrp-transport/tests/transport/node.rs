@@ -91,6 +91,18 @@ impl Talker {
         }
     }
 
+    /// One whose connections hold as little as they may.
+    pub(crate) fn frugal() -> Self {
+        let config = ConnectionConfig::new()
+            .rx_limit(0)
+            .send_high(0)
+            .lane_watermarks(8 * 1024, 2 * 1024);
+        Self {
+            config: Arc::new(config),
+            ..Self::new()
+        }
+    }
+
     /// One that lets nobody in.
     pub(crate) fn refusing() -> Self {
         Self {
