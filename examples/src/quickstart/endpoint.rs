@@ -13,8 +13,7 @@ use msrp_transport::{
     tls_config::ClientTls,
 };
 use msrp_ua::{
-    Accept, RegistrationId, RelayAccount, SinkBox, UserAgent, UserAgentCommand, UserAgentConfig,
-    UserAgentEvent,
+    Accept, RegistrationId, RelayAccount, UserAgent, UserAgentCommand, UserAgentConfig, UserAgentEvent,
 };
 
 use super::{
@@ -25,23 +24,11 @@ use super::{
 /// How long anything in this story may take.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// What an endpoint tells the story.
-pub(super) enum Note {
-    /// A relay has given it a path.
-    Registered {
-        registration: RegistrationId,
-        own: Uri,
-        use_path: Path,
-    },
-    /// Anything else.
-    Event(UserAgentEvent),
-}
-
 /// An endpoint, seen from the story.
 pub(super) struct Endpoint {
     pub(super) name: &'static str,
     handle: Handle<UserAgent>,
-    notes: Receiver<Note>,
+    events: Receiver<UserAgentEvent>,
     thread: Option<JoinHandle<()>>,
     /// What has come of a file.
     pub(super) incoming_file: Meter,
@@ -55,7 +42,7 @@ impl Endpoint {
         let mut server = Server::new(agent, DriverConfig::new())?;
         server.set_client_tls(tls);
         let handle = server.handle();
-        let (told, notes) = channel();
+        let (told, events) = channel();
         let incoming_file = Meter::default();
         let mut ears = Ears {
             told,
@@ -69,7 +56,7 @@ impl Endpoint {
         Ok(Self {
             name,
             handle,
-            notes,
+            events,
             thread: Some(thread),
             incoming_file,
         })
@@ -79,52 +66,41 @@ impl Endpoint {
         Ok(self.handle.command(command)?)
     }
 
-    /// Asks the relay for a path and waits for it.
+    /// Asks the relay for a path and waits for it: the registration, our URI in it, and the path for our SDP.
     pub(super) fn register(&self, relay: &Uri) -> Result<(RegistrationId, Uri, Path), Trouble> {
         let account = RelayAccount::new(relay.clone(), self.name, super::password_of(self.name));
         self.command(UserAgentCommand::Register(Box::new(account)))?;
-        self.wait_for("a path from the relay", |note| match note {
-            Note::Registered {
+        self.wait_for_event("a path from the relay", |event| match event {
+            UserAgentEvent::Registered {
                 registration,
-                own,
-                use_path,
-            } => Some((registration, own, use_path)),
-            Note::Event(_) => None,
+                local,
+                path,
+                ..
+            } => Some((registration, local, path)),
+            _ => None,
         })
     }
 
-    /// Waits until a note says what is wanted; others are passed over.
-    pub(super) fn wait_for<T>(
-        &self,
-        what: &str,
-        mut wanted: impl FnMut(Note) -> Option<T>,
-    ) -> Result<T, Trouble> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let note = self
-                .notes
-                .recv_timeout(left)
-                .map_err(|_| Trouble(format!("{} waited in vain for {what}", self.name)))?;
-            if let Note::Event(UserAgentEvent::RegistrationLost { reason, .. }) = &note {
-                return Err(Trouble(format!("the relay refused {}: {reason:?}", self.name)));
-            }
-            if let Some(found) = wanted(note) {
-                return Ok(found);
-            }
-        }
-    }
-
-    /// As [`wait_for`](Self::wait_for), for events.
+    /// Waits until an event says what is wanted; others are passed over.
     pub(super) fn wait_for_event<T>(
         &self,
         what: &str,
         mut wanted: impl FnMut(UserAgentEvent) -> Option<T>,
     ) -> Result<T, Trouble> {
-        self.wait_for(what, |note| match note {
-            Note::Event(event) => wanted(event),
-            Note::Registered { .. } => None,
-        })
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let event = self
+                .events
+                .recv_timeout(left)
+                .map_err(|_| Trouble(format!("{} waited in vain for {what}", self.name)))?;
+            if let UserAgentEvent::RegistrationLost { reason, .. } = &event {
+                return Err(Trouble(format!("the relay refused {}: {reason:?}", self.name)));
+            }
+            if let Some(found) = wanted(event) {
+                return Ok(found);
+            }
+        }
     }
 
     /// Ends the endpoint without a goodbye, as a phone that loses its network.
@@ -141,44 +117,29 @@ impl Endpoint {
 
 /// Listens to the user agent on its thread.
 struct Ears {
-    told: Sender<Note>,
+    told: Sender<UserAgentEvent>,
     incoming_file: Meter,
 }
 
 impl Host<UserAgent> for Ears {
     fn event(&mut self, agent: &mut UserAgent, event: UserAgentEvent) {
-        let note = match event {
-            UserAgentEvent::Registered {
-                registration,
-                use_path,
-                ..
-            } => match agent.registered_uri(registration) {
-                Some(own) => Note::Registered {
-                    registration,
-                    own: own.clone(),
-                    use_path,
-                },
-                None => return,
-            },
-            UserAgentEvent::IncomingMessage {
-                message,
-                ref content_type,
-                ..
-            } => {
-                // Lines of chat are put together; a file goes where files go, without ever being held whole.
-                let how = if content_type.starts_with("text/") {
-                    Accept::Whole
-                } else {
-                    Accept::Sink(SinkBox(Box::new(Hasher::new(self.incoming_file.clone()))))
-                };
-                if let Err(error) = agent.accept(message, how) {
-                    tracing::error!(%error, "message not taken");
-                }
-                Note::Event(event)
+        if let UserAgentEvent::IncomingMessage {
+            message,
+            content_type,
+            ..
+        } = &event
+        {
+            // Lines of chat are put together; a file goes where files go, without ever being held whole.
+            let how = if content_type.starts_with("text/") {
+                Accept::Whole
+            } else {
+                Accept::sink(Hasher::new(self.incoming_file.clone()))
+            };
+            if let Err(error) = agent.accept(*message, how) {
+                tracing::error!(%error, "message not taken");
             }
-            event => Note::Event(event),
-        };
+        }
         // Nobody listens any more when the story is over.
-        let _listener_may_be_gone = self.told.send(note);
+        let _listener_may_be_gone = self.told.send(event);
     }
 }

@@ -23,10 +23,7 @@ use msrp_transport::{
     mio_driver::{Handle, Host, Server},
     tls_config::{ClientCertificates, ClientTls, format_fingerprint, roots_from_pem, server_config},
 };
-use msrp_ua::{
-    OutgoingMessage, Receive, Role, SessionId, SessionParams, UserAgentCommand, UserAgentEvent,
-    relay_client::sdp_path,
-};
+use msrp_ua::{OutgoingMessage, Receive, Role, SessionId, SessionParams, UserAgentCommand, UserAgentEvent};
 
 use self::{
     endpoint::Endpoint,
@@ -74,18 +71,17 @@ pub fn tell(out: &mut impl Write) -> Result<(), Trouble> {
     let mut alice = Endpoint::start("alice", relay.client_tls()?)?;
     let mut bob = Endpoint::start("bob", relay.client_tls()?)?;
     let relay_uri = Uri::build(Scheme::Msrps, HOST, relay.port, None, "tcp")?;
-    let (alice_relay, alice_uri, alice_use) = alice.register(&relay_uri)?;
-    let (bob_relay, bob_uri, bob_use) = bob.register(&relay_uri)?;
-    for (name, path) in [("alice", &alice_use), ("bob", &bob_use)] {
+    let (alice_relay, alice_uri, alice_path) = alice.register(&relay_uri)?;
+    let (bob_relay, bob_uri, bob_path) = bob.register(&relay_uri)?;
+    for (name, path) in [("alice", &alice_path), ("bob", &bob_path)] {
         writeln!(
             out,
             "{name:7} proved who it is (AUTH) and is reached by {}",
-            redact::Path(path.as_bytes())
+            redact::Uri(path.first().as_bytes())
         )?;
     }
 
     // What an SDP offer and answer would carry goes from one to the other in this process.
-    let (alice_path, bob_path) = (sdp_path(&alice_use, &alice_uri), sdp_path(&bob_use, &bob_uri));
     let params = |own: &Uri, remote: &Path, role, registration| {
         let mut params = SessionParams::new(own.clone(), remote.clone(), role)
             .with_relay(registration)
