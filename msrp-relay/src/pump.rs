@@ -98,7 +98,7 @@ impl Relay {
             }
             Event::TransactionEnded {
                 tag, range, outcome, ..
-            } => self.on_transaction_ended(Tag::of(tag), range, outcome),
+            } => self.on_transaction_ended(handle, Tag::of(tag), range, outcome),
             Event::Writable { .. } | Event::SendReady => {
                 self.flush_lanes(handle);
                 self.wake_waiters(handle);

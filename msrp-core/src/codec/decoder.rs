@@ -6,7 +6,7 @@ use memchr::memchr;
 use super::{
     DecodeError, DecodeErrorKind, DecoderLimits, EndLine, Found, Head, HeaderName,
     end_line::LineStart,
-    head::{HeaderLine, Kind, Shape},
+    head::{HeaderLine, Kind, Shape, Start},
 };
 use crate::grammar::{ContinuationFlag, GrammarError, Method, StatusCode, TransactId, chars};
 
@@ -77,6 +77,8 @@ pub struct Decoder {
     searched: usize,
     /// What is known of an unfinished head, from its start line on.
     draft: Option<Box<Shape>>,
+    /// Memory for the next one.
+    spare: Option<Box<Shape>>,
 }
 
 impl Decoder {
@@ -89,6 +91,7 @@ impl Decoder {
             line_start: 0,
             searched: 0,
             draft: None,
+            spare: None,
         }
     }
 
@@ -112,6 +115,13 @@ impl Decoder {
             State::MessageEnd if input.is_empty() => Ok(None),
             State::MessageEnd => Err(self.fail(DecodeErrorKind::TrailingOctets, 0)),
             State::Failed => Err(self.fail(DecodeErrorKind::Failed, 0)),
+        }
+    }
+
+    /// Takes back a head that is not needed any more: the next one is put into its memory. Nobody has to do this.
+    pub fn recycle(&mut self, head: Head) {
+        if self.spare.is_none() {
+            self.spare = head.into_spare();
         }
     }
 
@@ -179,7 +189,7 @@ impl Decoder {
             let line = &octets[line_start..feed - 1];
             let Some(draft) = &mut self.draft else {
                 match parse_start_line(line) {
-                    Ok(shape) => self.draft = Some(Box::new(shape)),
+                    Ok(start) => self.draft = Some(Shape::begin(start, self.spare.take())),
                     Err(kind) => return Err(self.fail(kind, line_start)),
                 }
                 self.next_line(feed);
@@ -367,7 +377,7 @@ pub(super) fn is_header_name(name: &[u8]) -> bool {
 }
 
 /// `MSRP SP transact-id SP (method / 3DIGIT [SP comment])`
-fn parse_start_line(line: &[u8]) -> Result<Shape, DecodeErrorKind> {
+fn parse_start_line(line: &[u8]) -> Result<Start, DecodeErrorKind> {
     const AFTER_MSRP: usize = 5;
     let rest = line.get(AFTER_MSRP..).ok_or(DecodeErrorKind::NotMsrp)?;
     let space = memchr(b' ', rest).ok_or(DecodeErrorKind::NotMsrp)?;
@@ -382,7 +392,11 @@ fn parse_start_line(line: &[u8]) -> Result<Shape, DecodeErrorKind> {
     if starts_with_digits && matches!(third.get(3), None | Some(b' ')) {
         let code = StatusCode::parse(&third[..3]).map_err(DecodeErrorKind::StartLine)?;
         let comment = (third_start + 4).min(line.len());
-        return Ok(Shape::new(id, Kind::Response(code), span(comment, line.len())?));
+        return Ok(Start {
+            id,
+            kind: Kind::Response(code),
+            third: span(comment, line.len())?,
+        });
     }
     let kind = match Method::parse(third).map_err(DecodeErrorKind::StartLine)? {
         Method::Send => Kind::Send,
@@ -391,7 +405,11 @@ fn parse_start_line(line: &[u8]) -> Result<Shape, DecodeErrorKind> {
         Method::Nickname => Kind::Nickname,
         Method::Other(_) => Kind::OtherMethod,
     };
-    Ok(Shape::new(id, kind, span(third_start, line.len())?))
+    Ok(Start {
+        id,
+        kind,
+        third: span(third_start, line.len())?,
+    })
 }
 
 impl From<GrammarError> for DecodeErrorKind {

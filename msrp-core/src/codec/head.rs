@@ -78,17 +78,40 @@ pub(super) struct Shape {
     paths: [Option<PathShape>; 2],
 }
 
+/// What a start line says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) id: TransactId,
+    pub(super) kind: Kind,
+    pub(super) third: (u16, u16),
+}
+
 impl Shape {
-    pub(super) fn new(id: TransactId, kind: Kind, third: (u16, u16)) -> Self {
-        Self {
-            id,
-            kind,
-            third,
-            lines: HeaderLines::new(),
-            index: HeaderIndex::default(),
-            duplicate: None,
-            body: false,
-            paths: [None, None],
+    /// A head that begins with this line, in a box that served another one before if there is one.
+    pub(super) fn begin(start: Start, spare: Option<Box<Self>>) -> Box<Self> {
+        let Start { id, kind, third } = start;
+        match spare {
+            Some(mut shape) => {
+                shape.id = id;
+                shape.kind = kind;
+                shape.third = third;
+                shape.lines.clear();
+                shape.index = HeaderIndex::default();
+                shape.duplicate = None;
+                shape.body = false;
+                shape.paths = [None, None];
+                shape
+            }
+            None => Box::new(Self {
+                id,
+                kind,
+                third,
+                lines: HeaderLines::new(),
+                index: HeaderIndex::default(),
+                duplicate: None,
+                body: false,
+                paths: [None, None],
+            }),
         }
     }
 }
@@ -109,6 +132,11 @@ impl Head {
             }
         }
         Self { raw, shape }
+    }
+
+    /// The memory of a head that is not needed any more, unless it is large.
+    pub(super) fn into_spare(self) -> Option<Box<Shape>> {
+        (!self.shape.lines.spilled()).then_some(self.shape)
     }
 
     /// Where the header lines after the paths begin; none where there are no two lines.

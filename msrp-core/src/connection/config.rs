@@ -113,7 +113,9 @@ impl ConnectionConfig {
         self
     }
 
-    /// Transactions of ours that may await their response at the same time. Default 65,536, at most 2^24.
+    /// Transactions of ours that may await their response at the same time. Default 65,536, at most 2^24. Each costs
+    /// about 130 octets, and a relay some 250 more for each message (it counts 512 for both against its own bound);
+    /// a receiver who reads nothing can have as many open as short messages fit his kernel's buffers.
     pub fn max_transactions(mut self, transactions: usize) -> Self {
         self.max_transactions = transactions.clamp(1, 1 << 24);
         self

@@ -17,7 +17,13 @@ use crate::{
 
 impl Relay {
     /// A transaction on a connection is over.
-    pub(crate) fn on_transaction_ended(&mut self, tag: Tag, range: Option<ByteRange>, outcome: Outcome) {
+    pub(crate) fn on_transaction_ended(
+        &mut self,
+        handle: ConnectionHandle,
+        tag: Tag,
+        range: Option<ByteRange>,
+        outcome: Outcome,
+    ) {
         if let Tag::Context(index) = tag
             && let Some(Context::Request(context)) = self.contexts.get(index)
         {
@@ -29,7 +35,11 @@ impl Relay {
             return;
         }
         match outcome {
-            Outcome::Response { code, .. } if code.is_success() => {}
+            Outcome::Response { code, head } if code.is_success() => {
+                if let Some((connection, _)) = self.table.get_mut(handle) {
+                    connection.recycle(head);
+                }
+            }
             // Once for each message, whatever becomes of its other chunks.
             Outcome::Response { code, .. } if self.poison(tag, code) => {
                 self.report_failure(tag, range, code);

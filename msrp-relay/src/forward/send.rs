@@ -116,8 +116,11 @@ impl Relay {
         let id = incoming.id;
         match self.dispatch(from, key, route) {
             Ok(()) => {
-                self.take_incoming(from);
+                let done = self.take_incoming(from);
                 self.accept(from, id);
+                if let (Some(done), Some((connection, _))) = (done, self.table.get_mut(from)) {
+                    connection.recycle(done.head);
+                }
             }
             Err(SendError::Blocked) if self.names_message(key) && self.buffers_for(from).is_some() => {
                 // The lane takes what the connection does not.
