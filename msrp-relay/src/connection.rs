@@ -31,8 +31,8 @@ pub(crate) struct RelayConnection {
     pub(crate) ended: bool,
     /// Requests of more than one session came in here.
     pub(crate) shared: bool,
-    /// The session of the first request.
-    pub(crate) session: Option<BindingId>,
+    /// The session of the latest request: over which URI of ours, and between which ends.
+    pub(crate) session: Option<(BindingId, u64)>,
     /// REPORTs that it may send: more for everything that was sent to it.
     pub(crate) report_credit: u32,
     /// Requests that failed while it was in probation, or that were not addressed to us.
@@ -137,11 +137,19 @@ impl RelayConnection {
         }
     }
 
-    /// A request of this session came in.
-    pub(crate) fn note_session(&mut self, binding: BindingId) {
+    /// A request over this URI of ours came in; `ends` tells which two ends the session has. A client that has renewed its
+    /// URI goes on with the same session.
+    pub(crate) fn note_session(&mut self, binding: BindingId, ends: impl FnOnce() -> u64) {
+        if self.shared {
+            return;
+        }
         match self.session {
-            Some(first) => self.shared |= first != binding,
-            None => self.session = Some(binding),
+            Some((same, _)) if same == binding => {}
+            before => {
+                let ends = ends();
+                self.shared = before.is_some_and(|(_, before)| before != ends);
+                self.session = Some((binding, ends));
+            }
         }
     }
 

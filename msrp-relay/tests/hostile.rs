@@ -386,6 +386,46 @@ fn a_deaf_receiver() {
     }
 }
 
+/// A client that has renewed its URI has no second session: it still waits for a slow receiver instead of being refused.
+#[test]
+fn a_renewed_uri_is_the_same_session() {
+    let mut siege = Besieged::with(small().slow_receiver(SlowReceiver::Auto { max: 10_000 }));
+    let (carol, uri) = siege.world.client("alice", "secret");
+    let (deaf, deaf_uri) = siege.world.client("bob", "hidden");
+    let hello = send(
+        "hello",
+        &format!("{uri} {deaf_uri} {BOB}"),
+        ALICE,
+        "",
+        "1-5/5",
+        "hello",
+        '$',
+    );
+    siege.world.feed(carol, hello);
+    let renewed = siege.world.auth(carol, "alice", "secret");
+    siege.world.set_room(deaf, Some(0));
+    let path = format!("{renewed} {deaf_uri} {BOB}");
+    let body = "x".repeat(1_000_000);
+    let long = send("long", &path, ALICE, "", "1-*/1000000", &body, '$').replace("87652", "long");
+    let mut fed = 0;
+    for piece in long.as_bytes().chunks(10_000) {
+        if !siege.world.relay_wants_read(carol) {
+            break;
+        }
+        siege.world.feed(carol, piece);
+        fed += piece.len();
+    }
+    assert!(fed < 500_000, "{fed}: it should wait");
+    assert!(
+        siege
+            .world
+            .frames(carol)
+            .iter()
+            .all(|frame| frame.start_code() != 413)
+    );
+    siege.talk();
+}
+
 #[test]
 fn many_short_messages_for_a_deaf_receiver() {
     let mut siege = Besieged::new();

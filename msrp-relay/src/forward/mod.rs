@@ -10,6 +10,8 @@ mod route;
 pub(crate) use self::route::{Decision, Reason, Route};
 pub(crate) mod send;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use msrp_core::{codec::Head, connection::RequestId, grammar::StatusCode, node::ConnectionHandle};
 
 use crate::{
@@ -18,6 +20,15 @@ use crate::{
     policy::{ForwardQuery, Verdict},
     relay::Relay,
 };
+
+/// A number for the two ends of a request's session.
+fn ends_of(head: &Head, max_uris: usize) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    if let (Ok(to_path), Ok(from_path)) = (head.to_path(max_uris), head.from_path(max_uris)) {
+        (to_path.last_raw(), from_path.last_raw()).hash(&mut hasher);
+    }
+    hasher.finish()
+}
 
 impl Relay {
     /// The head of a request has come.
@@ -70,6 +81,7 @@ impl Relay {
 
     /// The way is known: asks the policy, and looks whether there is room.
     fn begin(&mut self, from: ConnectionHandle, key: u32, route: Route) {
+        let max_uris = self.max_uris();
         if self.config.policy.inspects_requests()
             && let Some(code) = self.policy_rejects(from, key, route)
         {
@@ -80,7 +92,7 @@ impl Relay {
         };
         incoming.route = Some(route);
         if let Some((_, data)) = self.table.get_mut(from) {
-            data.note_session(route.binding);
+            data.note_session(route.binding, || ends_of(&incoming.head, max_uris));
         }
         match incoming.kind {
             Kind::Send => self.begin_send(from, key, route),
