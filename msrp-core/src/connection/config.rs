@@ -10,6 +10,10 @@ use crate::codec::DecoderLimits;
 /// [`send_high`](Self::send_high) and [`control_high`](Self::control_high) and, for each lane, one slice more than
 /// its [watermark](Self::lane_watermarks); slices that have to wait are copied when they are small, so that at most eight
 /// times their octets are kept alive by them. With the defaults: 256 KiB + 64 KiB received, 1.25 MiB to send.
+///
+/// A request that waits for its response has records besides, of which there are at most
+/// [`max_transactions`](Self::max_transactions), and with octets that wait no more than fit into `send_high`: about
+/// 0.5 KiB each here and as much again in a relay, so up to 3 MiB for 200-octet messages that nobody takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionConfig {
     pub(crate) limits: DecoderLimits,
