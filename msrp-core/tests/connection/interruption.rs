@@ -169,7 +169,7 @@ fn messages_progress_together_in_chunks_that_are_not_small() {
     }
 }
 
-// shows: 4975-7.1.1-32
+// shows: 4975-7.1.1-32, 4975-7.1.1-30
 #[test]
 fn a_report_too_interrupts_a_large_chunk_and_not_a_small_one() {
     let report = |pair: &mut Pair| {
@@ -184,7 +184,7 @@ fn a_report_too_interrupts_a_large_chunk_and_not_a_small_one() {
         };
         pair.a.connection.send_request(pair.now, &request).unwrap();
     };
-    for (len, chunks) in [(100_000, 2), (2048, 1)] {
+    for (len, cut, left) in [(100_000, true, 300), (100_000, true, 1800), (2048, false, 1800)] {
         let mut pair = Pair::new();
         let head = template(FailureReport::Yes, Some("a/b"));
         let a = &mut pair.a.connection;
@@ -192,19 +192,20 @@ fn a_report_too_interrupts_a_large_chunk_and_not_a_small_one() {
         a.write(pair.now, id, Bytes::from(vec![b'x'; len])).unwrap();
         a.finish(pair.now, id, ContinuationFlag::Complete).unwrap();
         // Some of the chunk has left when the REPORT comes.
-        pair.a.take(pair.now, 1000).unwrap();
+        pair.a.take(pair.now, left).unwrap();
         report(&mut pair);
         pair.drive();
-        let sent: Vec<_> = frames(&pair.a.sent)
-            .into_iter()
-            .map(|frame| frame.third)
-            .collect();
-        let expected: &[&str] = if chunks == 2 {
+        let sent = frames(&pair.a.sent);
+        let kinds: Vec<_> = sent.iter().map(|frame| frame.third.as_str()).collect();
+        let expected: &[&str] = if cut {
             &["SEND", "REPORT", "SEND"]
         } else {
             &["SEND", "REPORT"]
         };
-        assert_eq!(sent, expected, "{len} octets");
+        assert_eq!(kinds, expected, "{len} octets");
+        // The REPORT waits until the chunk may be cut, and no longer.
+        let first = if cut { 2048 } else { len as u64 };
+        assert_eq!(sent[0].body_len(), first);
     }
 }
 

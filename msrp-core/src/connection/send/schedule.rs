@@ -172,6 +172,10 @@ impl Connection {
         if others && fixed.is_none() {
             room = room.min(quantum.saturating_sub(sent).max(1));
         }
+        if !self.send.control.is_empty() && fixed.is_none() {
+            // Control goes first, as soon as the chunk may be cut.
+            room = room.min(INTERRUPTIBLE_ABOVE.saturating_sub(sent).max(1));
+        }
         let chunk_room = match (fixed, self.config.max_chunk) {
             (Some(len), _) => len - sent,
             (None, Some(max)) => max.saturating_sub(sent),
