@@ -12,6 +12,7 @@ pub mod listen;
 pub mod mio_driver;
 pub mod resolve;
 pub mod runtime;
+mod threads;
 mod throttle;
 #[cfg(feature = "tls")]
 pub mod tls_config;

@@ -3,24 +3,26 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
-    sync::mpsc::{SyncSender, sync_channel},
+    sync::Arc,
 };
 
 use async_trait::async_trait;
 use futures::channel::oneshot;
 
+use crate::threads::Threads;
+
 /// The registered port, which RFC 4976 §8 names for AUTH to a host without a port and without SRV records.
 pub const DEFAULT_PORT: u16 = 2855;
 
 /// Finds the addresses of a host, in the order in which they are to be tried. It may take its time: drivers call it on
-/// a thread of its own.
-pub trait Resolve: Send + 'static {
+/// threads made for it, so that names which take long do not hold up others.
+pub trait Resolve: Send + Sync + 'static {
     /// Looks a host up. A name with a port needs address records only; without one, RFC 4976 §8 asks for SRV records
     /// first.
     ///
     /// # Errors
     /// When the name cannot be looked up.
-    fn resolve(&mut self, host: &str, port: Option<u16>) -> io::Result<Vec<SocketAddr>>;
+    fn resolve(&self, host: &str, port: Option<u16>) -> io::Result<Vec<SocketAddr>>;
 }
 
 /// Finds the addresses of a host without holding up the task that asks. The asynchronous driver uses it.
@@ -38,57 +40,39 @@ pub trait AsyncResolve: Send + Sync + 'static {
 pub struct SystemResolver;
 
 impl Resolve for SystemResolver {
-    fn resolve(&mut self, host: &str, port: Option<u16>) -> io::Result<Vec<SocketAddr>> {
+    fn resolve(&self, host: &str, port: Option<u16>) -> io::Result<Vec<SocketAddr>> {
         Ok((host, port.unwrap_or(DEFAULT_PORT)).to_socket_addrs()?.collect())
     }
 }
 
-struct Question {
-    host: String,
-    port: Option<u16>,
-    answer: oneshot::Sender<io::Result<Vec<SocketAddr>>>,
-}
-
-/// Makes a blocking resolver an asynchronous one, by a thread that ends with it.
+/// Makes a blocking resolver an asynchronous one, by a few threads that begin when they are needed.
 #[derive(Debug)]
-pub struct OnThread {
-    questions: SyncSender<Question>,
+pub struct OnThreads<R> {
+    resolver: Arc<R>,
+    threads: Threads,
 }
 
-impl OnThread {
-    /// Starts the thread. At most `bound` names wait for it.
-    ///
-    /// # Errors
-    /// When there can be no thread.
-    pub fn new(mut resolver: impl Resolve, bound: usize) -> io::Result<Self> {
-        let (questions, asked) = sync_channel::<Question>(bound);
-        std::thread::Builder::new()
-            .name("msrp-resolver".to_owned())
-            .spawn(move || {
-                for question in asked {
-                    if !question.answer.is_canceled() {
-                        let addresses = resolver.resolve(&question.host, question.port);
-                        // Whoever asked may have given up meanwhile.
-                        let _nobody_waits = question.answer.send(addresses);
-                    }
-                }
-            })?;
-        Ok(Self { questions })
+impl<R: Resolve> OnThreads<R> {
+    /// At most `bound` names wait for a thread; what exceeds it fails.
+    pub fn new(resolver: R, bound: usize) -> Self {
+        Self {
+            resolver: Arc::new(resolver),
+            threads: Threads::new(bound),
+        }
     }
 }
 
 #[async_trait]
-impl AsyncResolve for OnThread {
+impl<R: Resolve> AsyncResolve for OnThreads<R> {
     async fn resolve(&self, host: &str, port: Option<u16>) -> io::Result<Vec<SocketAddr>> {
         let (answer, answered) = oneshot::channel();
-        let question = Question {
-            host: host.to_owned(),
-            port,
-            answer,
-        };
-        self.questions
-            .try_send(question)
-            .map_err(|_| io::Error::other("too many names wait to be looked up"))?;
+        let (resolver, host) = (self.resolver.clone(), host.to_owned());
+        self.threads.run(move || {
+            if !answer.is_canceled() {
+                // Whoever asked may have given up meanwhile.
+                let _nobody_waits = answer.send(resolver.resolve(&host, port));
+            }
+        })?;
         answered
             .await
             .unwrap_or_else(|_| Err(io::Error::other("the resolver has ended")))

@@ -21,7 +21,7 @@ use crate::{
     failure::failure_of,
     io::BoxedIo,
     layer::{Layer, Outgoing},
-    resolve::{AsyncResolve, OnThread, SystemResolver, literal},
+    resolve::{AsyncResolve, OnThreads, SystemResolver, literal},
     runtime::Runtime,
 };
 
@@ -75,7 +75,7 @@ impl Connector {
         let known = literal(&target.host, target.port);
         let resolver = match known {
             Some(_) => None,
-            None => self.resolver(config.max_pending_connects),
+            None => Some(self.resolver(config.max_pending_connects)),
         };
         let timeout = config.connect_timeout;
         self.under_way.push(
@@ -113,15 +113,11 @@ impl Connector {
         }
     }
 
-    /// The resolver; the system's, on a thread that begins with the first connect, unless another was given.
-    fn resolver(&mut self, bound: usize) -> Option<Arc<dyn AsyncResolve>> {
-        if self.resolver.is_none() {
-            match OnThread::new(SystemResolver, bound) {
-                Ok(resolver) => self.resolver = Some(Arc::new(resolver)),
-                Err(error) => tracing::warn!(%error, "no thread to look names up"),
-            }
-        }
-        self.resolver.clone()
+    /// The resolver; the system's unless another was given.
+    fn resolver(&mut self, bound: usize) -> Arc<dyn AsyncResolve> {
+        self.resolver
+            .get_or_insert_with(|| Arc::new(OnThreads::new(SystemResolver, bound)))
+            .clone()
     }
 }
 

@@ -1,19 +1,11 @@
 //! Connections that the node asked for: names, addresses in order, handshakes.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    net::SocketAddr,
-    sync::mpsc::{SyncSender, sync_channel},
-    time::Instant,
-};
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Instant};
 
 use mio::net::TcpStream;
 use msrp_core::node::{ConnectFailure, ConnectToken, Node, Target};
 
 use super::{
-    Handle,
-    handle::Message,
     server::Server,
     socket::{Closing, Connecting, Phase, Socket, Who},
 };
@@ -21,14 +13,8 @@ use crate::{
     failure::failure_of,
     layer::Outgoing,
     resolve::{Resolve, literal},
+    threads::Threads,
 };
-
-/// A name that a thread of its own looks up.
-struct Question {
-    id: u64,
-    host: String,
-    port: Option<u16>,
-}
 
 /// A connect that waits for the addresses of its host.
 struct Waiting {
@@ -37,55 +23,30 @@ struct Waiting {
     deadline: Instant,
 }
 
+/// Tells the loop the addresses of a name; called on another thread.
+pub(super) type Tell = dyn Fn(u64, io::Result<Vec<SocketAddr>>) + Send + Sync;
+
 /// What is needed to connect.
 pub(super) struct Connector {
     pub(super) outgoing: Outgoing,
-    questions: Option<SyncSender<Question>>,
+    resolver: Arc<dyn Resolve>,
+    tell: Arc<Tell>,
+    threads: Threads,
     /// Names that are being looked up, oldest first.
     waiting: BTreeMap<u64, Waiting>,
     next: u64,
 }
 
 impl Connector {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(resolver: impl Resolve, tell: Arc<Tell>, bound: usize) -> Self {
         Self {
             outgoing: Outgoing::default(),
-            questions: None,
+            resolver: Arc::new(resolver),
+            tell,
+            threads: Threads::new(bound),
             waiting: BTreeMap::new(),
             next: 0,
         }
-    }
-
-    /// Starts the thread that looks names up.
-    pub(super) fn start<N>(
-        &mut self,
-        mut resolver: impl Resolve,
-        handle: Handle<N>,
-        bound: usize,
-    ) -> io::Result<()>
-    where
-        N: Node,
-        N::Command: Send + 'static,
-        N::Answer: Send + 'static,
-        N: 'static,
-    {
-        let (questions, asked) = sync_channel::<Question>(bound);
-        std::thread::Builder::new()
-            .name("msrp-resolver".to_owned())
-            .spawn(move || {
-                for question in asked {
-                    let addresses = resolver.resolve(&question.host, question.port);
-                    // A loop that has much to hear is waited for.
-                    if handle
-                        .wait_to_say(Message::Resolved(question.id, addresses))
-                        .is_err()
-                    {
-                        return;
-                    }
-                }
-            })?;
-        self.questions = Some(questions);
-        Ok(())
     }
 
     pub(super) fn pending(&self) -> usize {
@@ -119,30 +80,24 @@ impl<N: Node> Server<N> {
         }
         self.connector.next += 1;
         let id = self.connector.next;
-        let question = Question {
-            id,
-            host: target.host.clone(),
-            port: target.port,
-        };
+        let (resolver, tell) = (self.connector.resolver.clone(), self.connector.tell.clone());
+        let (host, port) = (target.host.clone(), target.port);
         let asked = self
             .connector
-            .questions
-            .as_ref()
-            .is_some_and(|asked| asked.try_send(question).is_ok());
-        if asked {
-            let deadline = now + self.config.connect_timeout;
-            self.connector.waiting.insert(
-                id,
-                Waiting {
-                    token,
-                    target,
-                    deadline,
-                },
-            );
-            self.check_at(deadline);
-        } else {
-            self.connect_failed(now, token, ConnectFailure::Limit);
+            .threads
+            .run(move || tell(id, resolver.resolve(&host, port)));
+        if let Err(error) = asked {
+            tracing::debug!(%error, "name not looked up");
+            return self.connect_failed(now, token, ConnectFailure::Limit);
         }
+        let deadline = now + self.config.connect_timeout;
+        let waiting = Waiting {
+            token,
+            target,
+            deadline,
+        };
+        self.connector.waiting.insert(id, waiting);
+        self.check_at(deadline);
     }
 
     /// A name has been looked up.

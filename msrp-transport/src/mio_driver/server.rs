@@ -88,8 +88,12 @@ where
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (handle, messages) = Handle::new(waker, config.max_commands + config.max_pending_connects);
-        let mut connector = Connector::new();
-        connector.start(resolver, handle.clone(), config.max_pending_connects)?;
+        let loops = handle.clone();
+        let tell = Arc::new(move |id, addresses| {
+            // A loop that has much to hear is waited for; one that has ended does not want to know.
+            let _nobody_waits = loops.wait_to_say(Message::Resolved(id, addresses));
+        });
+        let connector = Connector::new(resolver, tell, config.max_pending_connects);
         Ok(Self {
             node,
             blocks: Blocks::new(config.read_block),

@@ -28,7 +28,7 @@ struct Fixed {
 }
 
 impl Resolve for Fixed {
-    fn resolve(&mut self, host: &str, port: Option<u16>) -> io::Result<Vec<SocketAddr>> {
+    fn resolve(&self, host: &str, port: Option<u16>) -> io::Result<Vec<SocketAddr>> {
         self.asked.lock().unwrap().push((host.to_owned(), port));
         match host {
             "slow.example.com" => {
@@ -144,6 +144,30 @@ fn a_name_that_is_not_found_in_time_fails_and_its_late_addresses_are_not_used() 
         assert!(peer.next_within(Duration::from_millis(600)).is_none());
         listener.set_nonblocking(true).unwrap();
         assert!(listener.accept().is_err(), "{kind:?}");
+    }
+}
+
+/// Whoever makes us look up a name whose server takes its time holds up nobody else.
+#[test]
+fn slow_names_do_not_hold_up_others() {
+    for kind in KINDS {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (setup, _) = resolving(vec![listener.local_addr().unwrap()]);
+        let mut peer = Peer::start(kind, setup);
+        for number in 0..10 {
+            peer.say(Say::Connect(
+                number,
+                Target::new(Scheme::Msrp, "slow.example.com", Some(1)),
+            ));
+        }
+        peer.say(Say::Connect(
+            10,
+            Target::new(Scheme::Msrp, "host.example.com", Some(1)),
+        ));
+        assert!(peer.connected().is_ok(), "{kind:?}");
+        for _ in 0..10 {
+            assert_eq!(peer.connected().err(), Some(ConnectFailure::TimedOut), "{kind:?}");
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use msrp_transport::{
     driver::{self, Driver},
     layer::Incoming,
     mio_driver::{self, Host, Server},
-    resolve::{OnThread, Resolve, SystemResolver},
+    resolve::{OnThreads, Resolve, SystemResolver},
     runtime::{Runtime, SmolRuntime, TokioRuntime},
     tls_config::{ClientTls, ServerTls},
 };
@@ -49,12 +49,12 @@ pub(crate) struct Setup {
 }
 
 /// A resolver of any kind.
-pub(crate) trait ResolveBox: Send {
-    fn look_up(&mut self, host: &str, port: Option<u16>) -> std::io::Result<Vec<SocketAddr>>;
+pub(crate) trait ResolveBox: Send + Sync {
+    fn look_up(&self, host: &str, port: Option<u16>) -> std::io::Result<Vec<SocketAddr>>;
 }
 
 impl<T: Resolve> ResolveBox for T {
-    fn look_up(&mut self, host: &str, port: Option<u16>) -> std::io::Result<Vec<SocketAddr>> {
+    fn look_up(&self, host: &str, port: Option<u16>) -> std::io::Result<Vec<SocketAddr>> {
         self.resolve(host, port)
     }
 }
@@ -62,7 +62,7 @@ impl<T: Resolve> ResolveBox for T {
 struct Boxed(Box<dyn ResolveBox>);
 
 impl Resolve for Boxed {
-    fn resolve(&mut self, host: &str, port: Option<u16>) -> std::io::Result<Vec<SocketAddr>> {
+    fn resolve(&self, host: &str, port: Option<u16>) -> std::io::Result<Vec<SocketAddr>> {
         self.0.look_up(host, port)
     }
 }
@@ -205,7 +205,7 @@ impl Peer {
         if let Some(tls) = setup.client {
             driver.set_client_tls(tls);
         }
-        driver.set_resolver(OnThread::new(Boxed(setup.resolver), 16).unwrap());
+        driver.set_resolver(OnThreads::new(Boxed(setup.resolver), 16));
         driver.set_lookup(|query| async move { format!("{query}!") });
         let addresses = setup
             .listeners
