@@ -5,7 +5,7 @@ use msrp_core::{
     node::ConnectionHandle,
 };
 
-use crate::{event::RelayEvent, failure::Tag, forward::incoming::Kind, relay::Relay};
+use crate::{connection::Wait, event::RelayEvent, failure::Tag, forward::incoming::Kind, relay::Relay};
 
 impl Relay {
     /// Pulls one connection.
@@ -120,8 +120,16 @@ impl Relay {
         {
             self.abort_lane(lane);
         }
-        if let Some((_, data)) = self.table.get_mut(handle) {
-            data.wait = None;
+        self.stop_waiting(handle);
+    }
+
+    /// What the connection waited for is not wanted any more; nor is the answer to a question about it.
+    fn stop_waiting(&mut self, handle: ConnectionHandle) {
+        let Some((_, data)) = self.table.get_mut(handle) else {
+            return;
+        };
+        if let Some(Wait::Lookup { ticket, .. }) = data.wait.take() {
+            self.lookups.remove(&ticket);
         }
     }
 
@@ -133,7 +141,6 @@ impl Relay {
         if std::mem::replace(&mut data.ended, true) {
             return;
         }
-        data.wait = None;
         // RFC 4976 §6.3: a client's URIs live as long as its connection.
         let bindings = std::mem::take(&mut data.bindings);
         let (lanes, hop) = data

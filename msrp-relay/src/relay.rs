@@ -157,6 +157,11 @@ impl Relay {
         self.contexts.open() + self.lanes.len()
     }
 
+    /// Questions to the outside that have not been answered; at most one for each connection.
+    pub fn open_lookups(&self) -> usize {
+        self.lookups.len()
+    }
+
     /// Whether [`RelayCommand::Drain`](crate::RelayCommand::Drain) or
     /// [`RelayCommand::Shutdown`](crate::RelayCommand::Shutdown) has come to its end.
     pub fn is_drained(&self) -> bool {

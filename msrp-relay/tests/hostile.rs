@@ -10,7 +10,7 @@ use msrp_core::{
     connection::ConnectionConfig,
     node::{ConnectionHandle, PeerInfo},
 };
-use msrp_relay::{RelayConfig, RelayEvent, SlowReceiver};
+use msrp_relay::{RelayAnswer, RelayConfig, RelayEvent, SlowReceiver, policy::DeferredAuthStore};
 
 const SEND_HIGH: usize = 64 * 1024;
 const CONTROL_HIGH: usize = 16 * 1024;
@@ -564,4 +564,32 @@ fn reports_without_a_message() {
     assert!(told.len() <= 1_024, "{} REPORTs reached alice", told.len());
     assert!(siege.world.relay.stats().reports_over_budget >= 3_900);
     siege.talk();
+}
+
+/// A store that answers late, and peers that do not wait for it: nothing is remembered of them.
+#[test]
+fn questions_about_peers_that_have_gone() {
+    let mut world = World::with(small().auth_store(DeferredAuthStore));
+    for number in 0..1_000 {
+        let peer = world.accept(tls());
+        let request = |id: &str, headers: &str| {
+            format!("MSRP {id} AUTH\r\nTo-Path: {RELAY}\r\nFrom-Path: {ALICE}\r\n{headers}-------{id}$\r\n")
+        };
+        world.feed(peer, request("aaa1", ""));
+        let challenge = world.frames(peer)[0]
+            .header("WWW-Authenticate")
+            .unwrap()
+            .to_owned();
+        let proof = authorize(&challenge, "alice", "secret", 1);
+        world.feed(peer, request("aaa2", &format!("Authorization: {proof}\r\n")));
+        assert_eq!((world.lookups.len(), world.relay.open_lookups()), (1, 1));
+        if number % 2 == 0 {
+            world.reset(peer);
+        } else {
+            world.eof(peer);
+        }
+        assert_eq!(world.relay.open_lookups(), 0);
+        world.answer(RelayAnswer::Credentials(None));
+    }
+    assert_eq!((world.relay.connections(), world.relay.memory()), (0, 0));
 }

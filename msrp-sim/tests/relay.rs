@@ -63,6 +63,7 @@ fn a_failure_hurts_its_own_sessions_only() {
         "aborted",
         "shut down",
         "measures",
+        "unanswered",
         "registration lost",
     ];
     counts("a_failure_hurts", 800, Stage::Faults, &shown);

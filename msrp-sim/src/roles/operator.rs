@@ -19,6 +19,8 @@ pub struct RelayState {
     pub bindings: usize,
     /// Chunks and requests whose fate is open.
     pub open_transactions: usize,
+    /// Questions that nobody has answered.
+    pub open_lookups: usize,
     /// What it counts against its bound.
     pub memory: usize,
     /// The most that it ever held beyond what its connections may hold; negative as long as the bound is kept.
@@ -40,6 +42,8 @@ pub enum Measure {
 #[derive(Debug)]
 pub struct Operator {
     measures: Vec<(Duration, Measure)>,
+    /// How often a question is never answered, in thousandths.
+    silence: u64,
     /// Passwords are derived from names, see [`Operator::password`].
     users: Vec<String>,
     /// What each connection may make the relay hold, and what may be held besides.
@@ -56,10 +60,17 @@ impl Operator {
         };
         Self {
             measures: Vec::new(),
+            silence: 0,
             users,
             bound,
             state: Rc::new(Cell::new(state)),
         }
+    }
+
+    /// Never answers so many of a thousand questions.
+    pub fn with_silence(mut self, thousandths: u64) -> Self {
+        self.silence = thousandths;
+        self
     }
 
     /// Takes these measures at these times.
@@ -109,6 +120,10 @@ impl Application<Relay> for Operator {
 
     fn answer(&mut self, query: RelayQuery, turn: &mut Turn<'_>) -> Option<(Duration, RelayAnswer)> {
         turn.ledger.count("lookups");
+        if turn.rng.chance(self.silence) {
+            turn.ledger.count("unanswered");
+            return None;
+        }
         let answer = match query {
             RelayQuery::Credentials {
                 realm,
@@ -133,6 +148,7 @@ impl Application<Relay> for Operator {
             connections: node.connections(),
             bindings: node.bindings(),
             open_transactions: node.open_transactions(),
+            open_lookups: node.open_lookups(),
             memory,
             excess: self.state.get().excess.max(memory as i64 - allowed as i64),
         });

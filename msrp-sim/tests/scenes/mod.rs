@@ -383,7 +383,10 @@ impl Scene {
         if !measures.is_empty() && rng.chance(500) {
             config = config.max_memory(64 * 1024).max_open_messages(2);
         }
-        let operator = Operator::new(users, (bound, besides)).with_measures(measures);
+        let silence = if measures.is_empty() { 0 } else { 200 };
+        let operator = Operator::new(users, (bound, besides))
+            .with_measures(measures)
+            .with_silence(silence);
         let state = operator.state();
         let node = Relay::new(self.world.start_time(), config, rng.seed()).expect("a sound configuration");
         let node = self.world.relay(&host, Adapter::new(node, operator));
@@ -474,9 +477,10 @@ impl Scene {
                 state.connections,
                 state.bindings,
                 state.open_transactions,
+                state.open_lookups,
                 state.memory,
             );
-            assert_eq!(rest, (0, 0, 0, 0), "left in relay {node}");
+            assert_eq!(rest, (0, 0, 0, 0, 0), "left in relay {node}");
             assert!(state.excess <= 0, "relay {node}: {state:?}");
         }
         for (node, state) in &self.phones {
