@@ -66,8 +66,27 @@ fn route(head: &Head) -> u64 {
 fn heads(c: &mut Criterion) {
     let message = small_send(&[b'x'; 200]);
     let mut group = c.benchmark_group("head");
-    // The block is split as the driver splits it; its making is not part of what is measured.
-    group.bench_function("parse and route a SEND", |b| {
+    // A decoder that has seen traffic, with bodies and end-lines: what a SEND costs a relay until it knows the way.
+    let block = message.repeat(100);
+    group.throughput(Throughput::Elements(100));
+    group.bench_function("decode and route 100 SENDs", |b| {
+        let mut decoder = Decoder::new(DecoderLimits::default(), Framing::Stream);
+        b.iter_batched_ref(
+            || BytesMut::from(&block[..]),
+            |input| {
+                while let Some(event) = decoder.decode(input).expect("well-formed") {
+                    if let DecodeEvent::Head(head) = &event {
+                        black_box(route(head));
+                    }
+                    black_box(&event);
+                }
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    group.throughput(Throughput::Elements(1));
+    // With everything that a decoder and a block allocate when they are used for the first time.
+    group.bench_function("parse and route the first SEND of a connection", |b| {
         b.iter_batched_ref(
             || {
                 (
