@@ -464,3 +464,55 @@ fn respond_later(world: &mut World, handle: ConnectionHandle, frame: &Frame) {
     ));
     world.feed(handle, text);
 }
+
+/// The last chunk of a message waits to leave when an earlier one is refused: its own answer, which comes later, must not be
+/// taken for one about the message that comes next.
+// shows: 4976-6.4.3-05
+#[test]
+fn a_late_answer_is_not_taken_for_one_about_another_message() {
+    let connection = msrp_core::connection::ConnectionConfig::new().max_chunk(Some(5_000));
+    let mut world = World::with(config().connection(connection));
+    let (alice, _, bob, path) = session(&mut world);
+    world.set_room(bob, Some(7_000));
+    let first = send("aaa1", &path, ALICE, "", "1-*/9000", &"x".repeat(9_000), '$');
+    world.feed(alice, first);
+    world.octets(alice);
+    let refuse = |world: &mut World, id: &str| {
+        let (to, _) = path.split_once(' ').unwrap();
+        world.feed(
+            bob,
+            format!("MSRP {id} 413 No\r\nTo-Path: {to}\r\nFrom-Path: {BOB}\r\n-------{id}$\r\n"),
+        );
+    };
+    let ids = |octets: &[u8]| -> Vec<String> {
+        let text = String::from_utf8_lossy(octets).into_owned();
+        let sends = text
+            .lines()
+            .filter(|line| line.starts_with("MSRP ") && line.ends_with(" SEND"));
+        sends
+            .map(|line| line.split(' ').nth(1).unwrap().to_owned())
+            .collect()
+    };
+    let sent = ids(&world.octets(bob));
+    assert_eq!(sent.len(), 2, "the second of them is cut short");
+    refuse(&mut world, &sent[0]);
+    assert_eq!(world.frames(alice).len(), 1);
+    // Another long message begins before the rest of the first has left.
+    let second =
+        send("aaa2", &path, ALICE, "", "1-*/8000", &"y".repeat(8_000), '$').replace("87652", "second");
+    world.feed(alice, second);
+    world.octets(alice);
+    world.set_room(bob, None);
+    refuse(&mut world, &sent[1]);
+    assert_eq!(
+        world.frames(alice),
+        [],
+        "it had been told of the first message, and nothing of the second"
+    );
+    let rest = ids(&world.octets(bob));
+    refuse(&mut world, &rest[0]);
+    let told = world.frames(alice);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].header("Message-ID"), Some("second"));
+    assert_eq!(told[0].header("Byte-Range"), Some("1-5000/8000"));
+}

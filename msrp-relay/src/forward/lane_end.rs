@@ -19,11 +19,15 @@ impl Relay {
         open.backlog.clear();
         open.end = None;
         open.given_up = true;
-        let told = self
-            .table
-            .get_mut(out)
-            .is_some_and(|(connection, _)| connection.abort(now, open.outgoing) == Ok(true));
-        open.done |= !told;
+        let over = match self.table.get_mut(out) {
+            Some((connection, _)) => match connection.abort(now, open.outgoing) {
+                Ok(told) => !told,
+                // Its last chunk has been ended, and will be told of when it has left; its answer is still to come.
+                Err(_) => connection.is_closed(),
+            },
+            None => true,
+        };
+        open.done |= over;
         self.touch(out);
         self.detach_lane(lane);
         self.drop_lane_if_over(lane);
