@@ -11,9 +11,10 @@ use crate::codec::DecoderLimits;
 /// its [watermark](Self::lane_watermarks); slices that have to wait are copied when they are small, so that at most eight
 /// times their octets are kept alive by them. With the defaults: 256 KiB + 64 KiB received, 1.25 MiB to send.
 ///
-/// A request that waits for its response has records besides, of which there are at most
-/// [`max_transactions`](Self::max_transactions), and with octets that wait no more than fit into `send_high`: about
-/// 0.5 KiB each here and as much again in a relay, so up to 3 MiB for 200-octet messages that nobody takes.
+/// Of each request that waits for its response there is a record besides: at most
+/// [`max_transactions`](Self::max_transactions) of them, of about 130 octets here and 400 with what a relay keeps, so 26 MiB
+/// with the default. Behind a receiver who reads nothing there are as many as requests wait here and in the kernel's
+/// buffers: a few MiB for messages of 200 octets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionConfig {
     pub(crate) limits: DecoderLimits,
@@ -117,9 +118,8 @@ impl ConnectionConfig {
         self
     }
 
-    /// Transactions of ours that may await their response at the same time. Default 65,536, at most 2^24. Each costs
-    /// about 130 octets, and a relay some 250 more for each message (it counts 512 for both against its own bound);
-    /// a receiver who reads nothing can have as many open as short messages fit his kernel's buffers.
+    /// Transactions of ours that may await their response at the same time. Default 65,536, at most 2^24. What they cost is
+    /// told [above](Self); a relay counts 512 octets for each against its own bound.
     pub fn max_transactions(mut self, transactions: usize) -> Self {
         self.max_transactions = transactions.clamp(1, 1 << 24);
         self
