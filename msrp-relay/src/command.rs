@@ -1,10 +1,10 @@
 //! What the application tells the relay.
 
-use std::fmt;
+use std::{fmt, time::Instant};
 
 use msrp_core::node::ConnectionHandle;
 
-use crate::policy::AuthStore;
+use crate::{policy::AuthStore, relay::Relay};
 
 /// A command for [`Relay::handle_command`](msrp_core::node::Node::handle_command).
 #[non_exhaustive]
@@ -21,7 +21,13 @@ pub enum RelayCommand {
     /// Ask this store from now on. URIs that were given out stay valid until they expire; see
     /// [`RevokeUser`](Self::RevokeUser).
     ReplaceAuthStore(Box<dyn AuthStore + Send>),
+    /// Run this between two turns of the relay, where its driver owns it: for what needs an answer, such as
+    /// [`Relay::stats`]. It should return soon, as nothing is forwarded meanwhile.
+    Call(RelayCall),
 }
+
+/// What [`RelayCommand::Call`] runs, with the time of the call.
+pub type RelayCall = Box<dyn FnOnce(&mut Relay, Instant) + Send>;
 
 impl fmt::Debug for RelayCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,6 +37,7 @@ impl fmt::Debug for RelayCommand {
             Self::RevokeUser(user) => f.debug_tuple("RevokeUser").field(user).finish(),
             Self::EndConnection(connection) => f.debug_tuple("EndConnection").field(connection).finish(),
             Self::ReplaceAuthStore(_) => f.write_str("ReplaceAuthStore"),
+            Self::Call(_) => f.write_str("Call"),
         }
     }
 }

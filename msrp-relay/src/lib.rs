@@ -25,7 +25,7 @@ mod stats;
 
 pub use self::{
     auth::store::{HtdigestError, HtdigestErrorKind, HtdigestFile, MemoryAuthStore},
-    command::{RelayCommand, RelayRejected},
+    command::{RelayCall, RelayCommand, RelayRejected},
     config::{RelayConfig, SlowReceiver},
     error::ConfigError,
     event::{AuthFailure, RelayEvent},

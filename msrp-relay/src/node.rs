@@ -138,6 +138,7 @@ impl Node for Relay {
                 self.enqueue(handle);
             }
             RelayCommand::ReplaceAuthStore(store) => self.config.auth_store = store,
+            RelayCommand::Call(call) => call(self, self.now),
         }
         self.run();
         Ok(())

@@ -375,3 +375,16 @@ fn a_peer_without_tls_comes_in_by_a_plain_uri() {
     let uri = world.auth(unknown, "bob", "hidden");
     assert!(uri.starts_with("msrps://relay.example.com:2855/"), "{uri}");
 }
+
+#[test]
+fn what_needs_an_answer_runs_where_the_relay_is() {
+    let mut world = World::new();
+    world.accept(tls());
+    let (answer, answered) = std::sync::mpsc::channel();
+    world
+        .command(RelayCommand::Call(Box::new(move |relay, now| {
+            answer.send((relay.connections(), now)).unwrap();
+        })))
+        .unwrap();
+    assert_eq!(answered.recv(), Ok((1, world.now)));
+}
