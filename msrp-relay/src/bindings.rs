@@ -1,4 +1,4 @@
-//! Use-Path URIs: minted for a client, bound to its connection, dead when either ends (RFC 4976 §6.3).
+//! Use-Path URIs: minted for an owner, which is the only way to the client and the only one from it (RFC 4976 §6.3).
 
 use std::{hash::BuildHasher, sync::Arc, time::Instant};
 
@@ -26,6 +26,13 @@ pub(crate) struct BindingId {
     serial: u32,
 }
 
+/// Whose a URI is: what comes from there may go anywhere, and what comes from elsewhere may go only there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The client on this connection; its URIs die with it.
+    Client(ConnectionHandle),
+}
+
 /// One Use-Path URI.
 #[derive(Debug)]
 pub(crate) struct Binding {
@@ -33,8 +40,7 @@ pub(crate) struct Binding {
     /// Which listener's scheme and port the URI has.
     listener: u16,
     serial: u32,
-    /// The connection that authenticated: the only way to the client, and the only one from it.
-    pub(crate) owner: ConnectionHandle,
+    pub(crate) owner: Owner,
     pub(crate) user: Arc<str>,
     pub(crate) expires: Instant,
     /// The connections behind which next hops of this session are.
@@ -99,12 +105,12 @@ impl Bindings {
         self.slots.len()
     }
 
-    /// Makes a URI for a client.
+    /// Makes a URI.
     pub(crate) fn mint(
         &mut self,
         ids: &mut IdSource,
         listener: u16,
-        owner: ConnectionHandle,
+        owner: Owner,
         user: Arc<str>,
         expires: Instant,
     ) -> BindingId {
@@ -227,7 +233,6 @@ impl Bindings {
     }
 }
 
-/// Where the last slash stands: before the session-id, as tokens of ours have none.
 /// Where the token begins in a URI that may be one of ours.
 fn token_start(uri: &[u8]) -> Option<usize> {
     let usual = uri.len().checked_sub(TOKEN_LEN + SUFFIX.len())?;
@@ -239,6 +244,35 @@ fn token_start(uri: &[u8]) -> Option<usize> {
 }
 
 impl Relay {
+    /// Whether what comes in on this connection comes from the owner of a URI.
+    pub(crate) fn is_owner(&self, owner: Owner, from: ConnectionHandle) -> bool {
+        match owner {
+            Owner::Client(connection) => connection == from,
+        }
+    }
+
+    /// The connection that leads to the owner of a URI; it may have ended.
+    pub(crate) fn way_to(&self, owner: Owner) -> ConnectionHandle {
+        match owner {
+            Owner::Client(connection) => connection,
+        }
+    }
+
+    /// Takes a URI back before its time.
+    pub(crate) fn revoke(&mut self, id: BindingId) {
+        let Some(binding) = self.bindings.remove(id) else {
+            return;
+        };
+        match binding.owner {
+            Owner::Client(connection) => {
+                if let Some((_, data)) = self.table.get_mut(connection) {
+                    data.bindings.retain(|other| *other != id);
+                    self.touch(connection);
+                }
+            }
+        }
+    }
+
     /// URIs whose time is over die (RFC 4976 §6.3).
     pub(crate) fn expire_bindings(&mut self, handle: ConnectionHandle) {
         let now = self.now;

@@ -122,12 +122,7 @@ impl Node for Relay {
                     return Err(RelayRejected::UnknownUser);
                 }
                 for id in bindings {
-                    if let Some(binding) = self.bindings.remove(id)
-                        && let Some((_, data)) = self.table.get_mut(binding.owner)
-                    {
-                        data.bindings.retain(|other| *other != id);
-                        self.touch(binding.owner);
-                    }
+                    self.revoke(id);
                 }
             }
             RelayCommand::EndConnection(handle) => {

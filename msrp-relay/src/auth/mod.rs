@@ -21,6 +21,7 @@ use msrp_core::{
 
 use crate::{
     auth::nonce::Freshness,
+    bindings::Owner,
     event::{AuthFailure, RelayEvent},
     forward::Reason,
     lookups::{PendingLookup, RelayAnswer, RelayQuery},
@@ -314,9 +315,13 @@ impl Relay {
         let user = verified.user.to_string();
         let listener = data.listener;
         let nextnonce = data.nonces.get_or_insert_default().give(now, &mut self.ids);
-        let binding = self
-            .bindings
-            .mint(&mut self.ids, listener, from, verified.user, now + life);
+        let binding = self.bindings.mint(
+            &mut self.ids,
+            listener,
+            Owner::Client(from),
+            verified.user,
+            now + life,
+        );
         data.bindings.push(binding);
         let uri = self.bindings.uri(binding);
         let info = AuthenticationInfo {

@@ -109,7 +109,7 @@ impl Relay {
             content_type: incoming.head.content_type(),
             total: incoming.range.total,
             user: &binding.user,
-            from_client: binding.owner == from,
+            from_client: self.is_owner(binding.owner, from),
         };
         match self.config.policy.forward(&query) {
             Verdict::Allow => None,

@@ -79,7 +79,7 @@ impl Relay {
             return Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession);
         };
         let owner = binding.owner;
-        if owner != from {
+        if !self.is_owner(owner, from) {
             // Towards the client: only ever by the connection that it authenticated on.
             let previous = from_path.first_raw();
             if binding.peer(previous) != Some(from)
@@ -88,7 +88,7 @@ impl Relay {
             {
                 binding.learn(previous, from);
             }
-            return self.forward_by(owner, id, Own::One);
+            return self.forward_by(self.way_to(owner), id, Own::One);
         }
         let next_len = memchr::memchr(b' ', rest).unwrap_or(rest.len());
         let next = rest.get(..next_len).unwrap_or_default();
@@ -102,7 +102,7 @@ impl Relay {
             // leads nowhere (row 4976-G-01).
             return match self.bindings.get(second) {
                 Some(binding) if second != id && next_len < rest.len() => {
-                    self.forward_by(binding.owner, id, Own::Two)
+                    self.forward_by(self.way_to(binding.owner), id, Own::Two)
                 }
                 _ => Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession),
             };
