@@ -12,10 +12,13 @@
 //!              poll_ready + poll_transmit / poll_action / poll_event / poll_timeout
 //! ```
 
+mod opening_handshake;
+
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 
+pub use self::opening_handshake::OpeningHandshake;
 use crate::{codec::Framing, connection::Transmit, grammar::Scheme};
 
 /// Names one connection of one node; never reused while the node lives.
@@ -64,10 +67,14 @@ pub struct PeerInfo {
     pub local: Option<SocketAddr>,
     /// The listener that accepted the connection; none for connections that we opened.
     pub listener: Option<ListenerId>,
+    /// What carries MSRP on this connection.
+    pub transport: TransportKind,
     /// How chunks are delimited on this transport.
     pub framing: Framing,
     /// Whether, and how, the connection is protected.
     pub security: Security,
+    /// The request that opened a WebSocket connection, seen by a server; none on other transports.
+    pub handshake: Option<Arc<OpeningHandshake>>,
 }
 
 impl Default for PeerInfo {
@@ -76,8 +83,10 @@ impl Default for PeerInfo {
             remote: None,
             local: None,
             listener: None,
+            transport: TransportKind::Tcp,
             framing: Framing::Stream,
             security: Security::Plain,
+            handshake: None,
         }
     }
 }
@@ -103,6 +112,22 @@ impl PeerInfo {
     /// Sets the listener that accepted the connection.
     pub fn with_listener(mut self, listener: ListenerId) -> Self {
         self.listener = Some(listener);
+        self
+    }
+
+    /// Sets the transport, and the framing that goes with it; TCP unless said otherwise.
+    pub fn with_transport(mut self, transport: TransportKind) -> Self {
+        self.transport = transport;
+        self.framing = match transport {
+            TransportKind::Tcp => Framing::Stream,
+            TransportKind::WebSocket => Framing::Message,
+        };
+        self
+    }
+
+    /// Sets the request that opened a WebSocket connection.
+    pub fn with_handshake(mut self, handshake: Arc<OpeningHandshake>) -> Self {
+        self.handshake = Some(handshake);
         self
     }
 
@@ -188,6 +213,8 @@ pub struct Target {
     pub port: Option<u16>,
     /// TCP or WebSocket.
     pub transport: TransportKind,
+    /// With WebSocket: the path, and query, of the opening handshake; `/` where there is none.
+    pub path: Option<String>,
     /// The listener whose network the connection is to leave by; none leaves it to the operating system.
     pub interface: Option<ListenerId>,
     /// What makes the far end trustworthy; unused for `msrp`.
@@ -204,10 +231,24 @@ impl Target {
             host: host.into(),
             port,
             transport: TransportKind::Tcp,
+            path: None,
             interface: None,
             trust: Trust::Pki,
             client_identity: false,
         }
+    }
+
+    /// Sets what carries MSRP; TCP unless said otherwise.
+    pub fn with_transport(mut self, transport: TransportKind) -> Self {
+        self.transport = transport;
+        self
+    }
+
+    /// Goes over WebSocket, with this path in the opening handshake.
+    pub fn with_websocket(mut self, path: impl Into<String>) -> Self {
+        self.transport = TransportKind::WebSocket;
+        self.path = Some(path.into());
+        self
     }
 
     /// Sets what makes the far end trustworthy.
@@ -270,6 +311,9 @@ pub enum ConnectFailure {
     /// The handshake failed; the text says how, and holds no secret.
     #[error("TLS: {0}")]
     Tls(String),
+    /// The opening handshake of WebSocket failed; the text says how, and holds no secret.
+    #[error("WebSocket: {0}")]
+    WebSocket(String),
     /// A limit of ours forbids another connection.
     #[error("limit on connections reached")]
     Limit,

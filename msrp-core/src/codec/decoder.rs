@@ -139,6 +139,11 @@ impl Decoder {
         }
     }
 
+    /// How chunks are delimited.
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
     /// Whether the decoder stands between two chunks (with nothing of the next one seen).
     pub fn is_at_boundary(&self) -> bool {
         match self.state {

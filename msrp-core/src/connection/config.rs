@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::codec::DecoderLimits;
+use crate::codec::{DecoderLimits, Framing};
 
 /// Bounds and times of a [`Connection`](super::Connection); shared by all connections of a node.
 ///
@@ -28,6 +28,7 @@ pub struct ConnectionConfig {
     pub(crate) max_deferred: usize,
     pub(crate) quantum: usize,
     pub(crate) max_chunk: Option<u64>,
+    pub(crate) message_chunk: u64,
     pub(crate) max_protocol_errors: u32,
     pub(crate) small_chunk_credit: u32,
     pub(crate) auto_200: bool,
@@ -53,6 +54,7 @@ impl Default for ConnectionConfig {
             max_deferred: 1_024,
             quantum: 16 * 1024,
             max_chunk: None,
+            message_chunk: 16 * 1024,
             max_protocol_errors: 16,
             small_chunk_credit: 1024 * 1024,
             auto_200: true,
@@ -137,6 +139,25 @@ impl ConnectionConfig {
     pub fn max_chunk(mut self, octets: Option<u64>) -> Self {
         self.max_chunk = octets.map(|octets| octets.max(1));
         self
+    }
+
+    /// With [`Framing::Message`](crate::codec::Framing::Message): cuts chunks of lanes at this many octets of body, as a
+    /// message of the transport holds a whole chunk, and peers such as browsers hold whole messages in a buffer. A smaller
+    /// [`max_chunk`](Self::max_chunk) goes first. Default 16 KiB, at least 2,048: with 2,048 chunks say where they end.
+    pub fn message_chunk(mut self, octets: u64) -> Self {
+        self.message_chunk = octets.max(INTERRUPTIBLE_ABOVE);
+        self
+    }
+
+    /// Where chunks of lanes are cut on a transport of this framing.
+    pub(crate) fn longest_chunk(&self, framing: Framing) -> Option<u64> {
+        match framing {
+            Framing::Stream => self.max_chunk,
+            Framing::Message => Some(
+                self.max_chunk
+                    .map_or(self.message_chunk, |max| max.min(self.message_chunk)),
+            ),
+        }
     }
 
     /// Requests that break a rule, after which the connection is closed. Default 16.

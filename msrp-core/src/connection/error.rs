@@ -128,8 +128,9 @@ pub enum SendError {
     /// What was asked for is no legal request.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// A chunk that cannot be interrupted has at most 2,048 octets, unless its range has an open end.
-    #[error("uninterruptible chunk of more than 2048 octets")]
+    /// A chunk that cannot be interrupted has at most 2,048 octets, unless its range has an open end; and where a message of
+    /// the transport holds a chunk, at most what such a message may hold.
+    #[error("chunk of more octets than can go in one piece")]
     ChunkTooLong,
 }
 

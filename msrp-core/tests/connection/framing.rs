@@ -17,8 +17,12 @@ use crate::{
 };
 
 fn connection() -> (std::time::Instant, Connection) {
+    connection_with(ConnectionConfig::new())
+}
+
+fn connection_with(config: ConnectionConfig) -> (std::time::Instant, Connection) {
     let now = Pair::new().now;
-    let config = Arc::new(ConnectionConfig::new());
+    let config = Arc::new(config);
     let connection = Connection::new(now, config, PeerInfo::new(), Framing::Message, [5; 32]);
     (now, connection)
 }
@@ -96,5 +100,62 @@ fn output_tells_where_its_chunks_end() {
     assert_eq!(messages.len(), 4);
     for message in messages {
         assert_eq!(frames(&message).len(), 1, "{}", message.escape_ascii());
+    }
+}
+
+// shows: 7977-5.1-06
+#[test]
+fn a_long_message_is_cut_into_chunks_that_fit_a_message_of_the_transport() {
+    const LEN: usize = 100_000;
+    for (config, longest) in [
+        (ConnectionConfig::new(), 16 * 1024),
+        (ConnectionConfig::new().message_chunk(4_000), 4_000),
+        (ConnectionConfig::new().message_chunk(1), 2_048),
+        (
+            ConnectionConfig::new()
+                .message_chunk(4_000)
+                .max_chunk(Some(3_000)),
+            3_000,
+        ),
+    ] {
+        let (now, mut connection) = connection_with(config);
+        let head = template(FailureReport::No, Some("a/b"));
+        let id = connection
+            .open_send(head, 1, Some(LEN as u64), FailureReport::No, 1)
+            .unwrap();
+        connection.write(now, id, Bytes::from(vec![b'x'; LEN])).unwrap();
+        connection.finish(now, id, ContinuationFlag::Complete).unwrap();
+        let mut next = 1;
+        while let Some(mut transmit) = connection.poll_transmit(now, 64 * 1024) {
+            let end = transmit.chunk_end().expect("every chunk ends");
+            let message = transmit.copy_to_bytes(end);
+            let [chunk] = &frames(&message)[..] else {
+                panic!("one chunk in a message")
+            };
+            let range = ByteRange::parse(chunk.header("Byte-Range").unwrap().as_bytes()).unwrap();
+            assert_eq!((range.start, range.total), (next, Some(LEN as u64)));
+            next += chunk.body_len();
+            assert!(chunk.body_len() <= longest);
+            let last = next > LEN as u64;
+            assert!(last || chunk.body_len() == longest);
+            assert_eq!(chunk.flag == ContinuationFlag::Complete, last);
+        }
+        assert_eq!(next, LEN as u64 + 1);
+    }
+}
+
+#[test]
+fn a_whole_chunk_that_no_message_holds_is_not_taken() {
+    let (now, mut connection) = connection();
+    let head = template(FailureReport::No, Some("a/b"));
+    let range = ByteRange {
+        end: None,
+        ..ByteRange::whole(20_000)
+    };
+    for (len, taken) in [(16 * 1024, true), (16 * 1024 + 1, false)] {
+        let body = Bytes::from(vec![b'x'; len]);
+        let flag = ContinuationFlag::Complete;
+        let sent = connection.send_chunk(now, &head, range, &body, flag, FailureReport::No, 1);
+        assert_eq!(sent.is_ok(), taken, "{len}: {sent:?}");
     }
 }

@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     codec::{
-        ChunkHead, EncodeError, EndLine, Found, HeadEdit, HeadTemplate, HeaderName, Own, encoder,
+        ChunkHead, EncodeError, EndLine, Found, Framing, HeadEdit, HeadTemplate, HeaderName, Own, encoder,
         put_end_line,
     },
     grammar::{ByteRange, ContinuationFlag, FailureReport, Method, TransactId},
@@ -308,7 +308,8 @@ impl Connection {
 
     /// Sends one whole chunk of a message: a short message, or a chunk that is passed on as it came.
     ///
-    /// The body has at most 2,048 octets unless the range's end is open (RFC 4975 §7.1.1). Chunks leave in the order in
+    /// The body has at most 2,048 octets unless the range's end is open (RFC 4975 §7.1.1), and with
+    /// [`Framing::Message`] at most [`message_chunk`](super::ConnectionConfig::message_chunk). Chunks leave in the order in
     /// which they were given. The transaction is tracked unless `failure_report` is `no`.
     ///
     /// # Errors
@@ -326,7 +327,9 @@ impl Connection {
     ) -> Result<TransactId, SendError> {
         let now = self.clock(now);
         self.check_open()?;
-        if body.len() as u64 > INTERRUPTIBLE_ABOVE && range.end.is_some() {
+        if body.len() as u64 > INTERRUPTIBLE_ABOVE
+            && (range.end.is_some() || self.is_beyond_a_message(body.len()))
+        {
             return Err(SendError::ChunkTooLong);
         }
         if !head.has_body() && !body.is_empty() {
@@ -656,6 +659,11 @@ impl Connection {
                 self.transactions.complete(&id);
             }
         }
+    }
+
+    /// Whether a chunk with so long a body is more than a message of the transport holds.
+    fn is_beyond_a_message(&self, len: usize) -> bool {
+        self.decoder.framing() == Framing::Message && len as u64 > self.config.message_chunk
     }
 
     fn check_open(&self) -> Result<(), SendError> {

@@ -92,7 +92,7 @@ impl Connection {
             serial: lane.serial,
         };
         let start = lane.next;
-        let max_chunk = self.config.max_chunk;
+        let max_chunk = self.config.longest_chunk(self.decoder.framing());
         // A chunk that holds all the rest, or as much as a chunk may hold, can say where it ends if it is small.
         let fixed = match (lane.rest(), max_chunk) {
             (Some(rest), None) if rest <= INTERRUPTIBLE_ABOVE => Some(rest),
@@ -176,7 +176,7 @@ impl Connection {
             // Control goes first, as soon as the chunk may be cut.
             room = room.min(INTERRUPTIBLE_ABOVE.saturating_sub(sent).max(1));
         }
-        let chunk_room = match (fixed, self.config.max_chunk) {
+        let chunk_room = match (fixed, self.config.longest_chunk(self.decoder.framing())) {
             (Some(len), _) => len - sent,
             (None, Some(max)) => max.saturating_sub(sent),
             (None, None) => u64::MAX,
