@@ -58,7 +58,7 @@ pub struct ConnectToken(pub u64);
 pub struct Ticket(pub u64);
 
 /// What the transport knows of the other end of a connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerInfo {
     /// The peer's address; none in tests and on transports without one.
@@ -150,7 +150,7 @@ impl PeerInfo {
 }
 
 /// How a connection is protected.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Security {
     /// Plain TCP, or a transport that something else protects.
@@ -160,7 +160,7 @@ pub enum Security {
 }
 
 /// What a TLS handshake told about the peer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsPeer {
     /// The `dNSName` entries of the subjectAltName of a peer certificate that chained to a trusted root; empty where no
@@ -254,6 +254,12 @@ impl Target {
     /// Sets what makes the far end trustworthy.
     pub fn with_trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
+        self
+    }
+
+    /// Leaves by the network of this listener.
+    pub fn with_interface(mut self, listener: ListenerId) -> Self {
+        self.interface = Some(listener);
         self
     }
 

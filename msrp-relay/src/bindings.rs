@@ -37,8 +37,8 @@ pub(crate) enum Owner {
 #[derive(Debug)]
 pub(crate) struct Binding {
     token: [u8; TOKEN_LEN],
-    /// Which listener's scheme and port the URI has.
-    listener: u16,
+    /// Which listener's name the URI was given out with.
+    name: u16,
     serial: u32,
     pub(crate) owner: Owner,
     pub(crate) user: Arc<str>,
@@ -84,6 +84,8 @@ impl Binding {
 pub(crate) struct Bindings {
     /// `msrps://host:port/` of each listener.
     prefixes: Vec<Box<[u8]>>,
+    /// Which of them stands in the URIs of each listener's clients.
+    names: Vec<u16>,
     slots: Slab<Binding>,
     by_token: HashTable<u32>,
     hasher: FixedState,
@@ -91,9 +93,10 @@ pub(crate) struct Bindings {
 }
 
 impl Bindings {
-    pub(crate) fn new(prefixes: Vec<Box<[u8]>>, seed: u64) -> Self {
+    pub(crate) fn new(prefixes: Vec<Box<[u8]>>, names: Vec<u16>, seed: u64) -> Self {
         Self {
             prefixes,
+            names,
             slots: Slab::new(),
             by_token: HashTable::new(),
             hasher: FixedState::with_seed(seed),
@@ -105,7 +108,7 @@ impl Bindings {
         self.slots.len()
     }
 
-    /// Makes a URI.
+    /// Makes a URI, with the name that belongs to a listener.
     pub(crate) fn mint(
         &mut self,
         ids: &mut IdSource,
@@ -114,6 +117,7 @@ impl Bindings {
         user: Arc<str>,
         expires: Instant,
     ) -> BindingId {
+        let name = self.names.get(usize::from(listener)).copied().unwrap_or(listener);
         let mut token = [0; TOKEN_LEN];
         for (to, from) in token.iter_mut().zip(ids.session_id(TOKEN_BITS).bytes()) {
             *to = from;
@@ -122,7 +126,7 @@ impl Bindings {
         let serial = self.serial;
         let index = self.slots.insert(Binding {
             token,
-            listener,
+            name,
             serial,
             owner,
             user,
@@ -165,12 +169,13 @@ impl Bindings {
 
     fn prefix(&self, binding: &Binding) -> &[u8] {
         self.prefixes
-            .get(usize::from(binding.listener))
+            .get(usize::from(binding.name))
             .map(|prefix| &**prefix)
             .unwrap_or_default()
     }
 
-    /// The binding whose URI this is, if it is a valid one of ours.
+    /// The binding whose URI this is, if it is a valid one of ours. The token tells which; the name before it may be any
+    /// of ours, as a peer on another network may have been told another one.
     pub(crate) fn find(&self, now: Instant, uri: &[u8]) -> Option<BindingId> {
         let (prefix, token) = uri.split_at_checked(token_start(uri)?)?;
         let (token, suffix) = token.split_at_checked(TOKEN_LEN)?;
@@ -184,20 +189,22 @@ impl Bindings {
         if binding.expires <= now {
             return None;
         }
-        let same = (prefix == self.prefix(binding) && suffix == SUFFIX) || self.same_uri(uri, binding);
+        let same = (prefix == self.prefix(binding) && suffix == SUFFIX) || self.is_ours(uri, binding);
         same.then_some(BindingId {
             index,
             serial: binding.serial,
         })
     }
 
-    /// Whether a URI that is not written as we wrote it is the same by RFC 4975 §6.1.
-    fn same_uri(&self, uri: &[u8], binding: &Binding) -> bool {
-        let ours = [self.prefix(binding), &binding.token, SUFFIX].concat();
-        match (UriRef::parse(uri), UriRef::parse(&ours)) {
-            (Ok(theirs), Ok(ours)) => theirs.same_as(&ours),
-            _ => false,
-        }
+    /// Whether a URI that is not written as we gave it out is, by RFC 4975 §6.1, the same under one of our names.
+    fn is_ours(&self, uri: &[u8], binding: &Binding) -> bool {
+        let Ok(theirs) = UriRef::parse(uri) else {
+            return false;
+        };
+        self.prefixes.iter().any(|prefix| {
+            let ours = [prefix, &binding.token[..], SUFFIX].concat();
+            UriRef::parse(&ours).is_ok_and(|ours| theirs.same_as(&ours))
+        })
     }
 
     /// Whether the URI has the scheme, host and port of one of our listeners, whatever its token.

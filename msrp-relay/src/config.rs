@@ -2,15 +2,12 @@
 
 use std::{fmt, time::Duration};
 
-use msrp_core::{
-    connection::ConnectionConfig,
-    grammar::{Host, Scheme, Uri},
-    node::ListenerId,
-};
+use msrp_core::{connection::ConnectionConfig, grammar::Scheme, node::ListenerId};
 
 use crate::{
     auth::store::MemoryAuthStore,
     error::ConfigError,
+    listener::{self, RelayListener},
     policy::{AllowAll, AuthStore, OpenRoutes, RelayPolicy, RoutePolicy},
 };
 
@@ -35,14 +32,6 @@ pub enum SlowReceiver {
     },
 }
 
-/// A listener, as Use-Path URIs name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Listener {
-    pub(crate) id: ListenerId,
-    pub(crate) scheme: Scheme,
-    pub(crate) port: u16,
-}
-
 /// Everything a [`Relay`](crate::Relay) has to be told.
 ///
 /// # Memory
@@ -54,7 +43,7 @@ pub struct RelayConfig {
     pub(crate) host: String,
     pub(crate) aliases: Vec<String>,
     pub(crate) allow_address_host: bool,
-    pub(crate) listeners: Vec<Listener>,
+    pub(crate) listeners: Vec<RelayListener>,
     pub(crate) realm: Option<String>,
     pub(crate) allow_plain_auth: bool,
     pub(crate) offer_sha256: bool,
@@ -87,8 +76,8 @@ pub struct RelayConfig {
 }
 
 impl RelayConfig {
-    /// The defaults for a relay of this host name, which becomes the host of all Use-Path URIs (and the realm). There is
-    /// no user and no listener yet.
+    /// The defaults for a relay of this host name, which becomes the host of Use-Path URIs (where a listener has no other)
+    /// and the realm. There is no user and no listener yet.
     pub fn new(host: &str) -> Self {
         Self {
             host: host.to_owned(),
@@ -127,15 +116,20 @@ impl RelayConfig {
         }
     }
 
-    /// Adds a listener: clients that come in by it get URIs with this scheme and port. The port is the one that peers
-    /// connect to; behind a TLS terminator the scheme is `msrps` although the relay itself sees plain TCP.
-    pub fn listener(mut self, id: ListenerId, scheme: Scheme, port: u16) -> Self {
-        self.listeners.push(Listener { id, scheme, port });
+    /// Adds a listener: clients that come in by it get URIs with this scheme and port and the relay's host. Short for
+    /// [`listen`](Self::listen).
+    pub fn listener(self, id: ListenerId, scheme: Scheme, port: u16) -> Self {
+        self.listen(RelayListener::new(id, scheme, port))
+    }
+
+    /// Adds a listener, with a name of its own if it has one. All names of all listeners count as this relay's.
+    pub fn listen(mut self, listener: RelayListener) -> Self {
+        self.listeners.push(listener);
         self
     }
 
     /// Another name by which clients may address their AUTH, such as the domain whose SRV record names this relay
-    /// (RFC 4976 §8). Use-Path URIs always carry the host given to [`new`](Self::new).
+    /// (RFC 4976 §8). Use-Path URIs never carry it: they have the host of a listener.
     pub fn alias(mut self, host: &str) -> Self {
         self.aliases.push(host.to_owned());
         self
@@ -298,29 +292,8 @@ impl RelayConfig {
 
     /// Checks what the setters cannot.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let host = &self.host;
-        let uri = Uri::build(Scheme::Msrps, host, 2855, None, "tcp")
-            .map_err(|_| ConfigError::Host { host: host.clone() })?;
-        if !matches!(uri.host(), Host::Name(_)) && !self.allow_address_host {
-            return Err(ConfigError::HostIsAddress { host: host.clone() });
-        }
-        if self.listeners.is_empty() {
-            return Err(ConfigError::NoListener);
-        }
-        for (index, listener) in self.listeners.iter().enumerate() {
-            let id = listener.id.0;
-            if listener.port == 0 {
-                return Err(ConfigError::Port { id });
-            }
-            if self
-                .listeners
-                .iter()
-                .take(index)
-                .any(|other| other.id == listener.id)
-            {
-                return Err(ConfigError::DuplicateListener { id });
-            }
-        }
+        listener::check_host(&self.host, self.allow_address_host)?;
+        listener::check(&self.listeners, self.allow_address_host)?;
         let realm = self.digest_realm();
         if realm.is_empty() || realm.chars().any(char::is_control) {
             return Err(ConfigError::Realm {

@@ -32,6 +32,14 @@ pub enum ConfigError {
         /// The number of the listener.
         id: u16,
     },
+    /// A listener is to be named as another one that is not there, or that is itself named as another.
+    #[error("listener {id} is named as listener {named_as}, which has no name of its own")]
+    NamedAs {
+        /// The number of the listener.
+        id: u16,
+        /// The number of the other.
+        named_as: u16,
+    },
     /// The realm cannot be written as a quoted string, or is empty.
     #[error("realm {realm:?} is empty or has control characters")]
     Realm {

@@ -15,6 +15,7 @@ mod event;
 mod failure;
 mod forward;
 mod hops;
+mod listener;
 mod lookups;
 mod node;
 pub mod policy;
@@ -29,6 +30,7 @@ pub use self::{
     config::{RelayConfig, SlowReceiver},
     error::ConfigError,
     event::{AuthFailure, RelayEvent},
+    listener::RelayListener,
     lookups::{RelayAnswer, RelayQuery},
     relay::Relay,
     stats::RelayStats,

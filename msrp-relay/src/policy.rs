@@ -13,7 +13,7 @@ pub use msrp_core::lookup::Lookup;
 use msrp_core::{
     digest::{Algorithm, Ha1},
     grammar::{Method, StatusCode, UriRef},
-    node::{PeerInfo, Target},
+    node::{ListenerId, PeerInfo, Target},
 };
 
 /// Whose credentials are wanted.
@@ -128,10 +128,36 @@ pub struct AuthRequest<'a> {
 pub enum Grant {
     /// A URI, with a life within the relay's own bounds.
     Allow,
-    /// A URI that lives no longer than this (and no shorter than the relay's minimum).
-    AllowAtMost(Duration),
+    /// A URI, on terms of the policy's.
+    AllowOn(Terms),
     /// 403.
     Deny,
+}
+
+/// What a policy says of a URI that it grants; where it says nothing the relay's configuration decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    pub(crate) life: Option<Duration>,
+    pub(crate) named_as: Option<ListenerId>,
+}
+
+impl Terms {
+    /// None but those of the configuration.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The URI lives no longer than this (and no shorter than the relay's minimum).
+    pub fn at_most(mut self, life: Duration) -> Self {
+        self.life = Some(life);
+        self
+    }
+
+    /// The URI has the name of this listener, whichever the client came in by: that of the network where its peers are.
+    pub fn named_as(mut self, listener: ListenerId) -> Self {
+        self.named_as = Some(listener);
+        self
+    }
 }
 
 /// A request that is about to be passed on.

@@ -9,7 +9,6 @@ use std::{
 use msrp_core::{
     connection::{CloseReason, Connection, ConnectionConfig},
     digest::{Algorithm, Ha1},
-    grammar::Uri,
     node::{Action, ConnectionHandle, PeerInfo, Ticket},
     rng::IdSource,
     table::ConnectionTable,
@@ -26,6 +25,7 @@ use crate::{
     failure::Contexts,
     forward::{incoming::Incoming, lane::Lane},
     hops::Hops,
+    listener,
     lookups::{PendingLookup, RelayQuery},
     stats::RelayStats,
 };
@@ -78,25 +78,19 @@ impl Relay {
     pub fn new(now: Instant, config: RelayConfig, seed: [u8; 32]) -> Result<Self, ConfigError> {
         config.check()?;
         let mut ids = IdSource::from_seed(seed);
-        let mut prefixes = Vec::with_capacity(config.listeners.len());
-        for listener in &config.listeners {
-            let uri =
-                Uri::build(listener.scheme, &config.host, listener.port, Some("x"), "tcp").map_err(|_| {
-                    ConfigError::Host {
-                        host: config.host.clone(),
-                    }
-                })?;
-            let text = uri.as_str();
-            let prefix = text.strip_suffix("x;tcp").unwrap_or(text);
-            prefixes.push(prefix.as_bytes().into());
-        }
+        let prefixes = config
+            .listeners
+            .iter()
+            .map(|listener| listener.prefix(&config.host))
+            .collect::<Result<_, _>>()?;
+        let names = listener::names(&config.listeners);
         let hash_seed = u64::from_le_bytes(ids.bytes());
         let secret = ids.session_id(128);
         let dummy = [Algorithm::Md5, Algorithm::Sha256]
             .map(|algorithm| Ha1::compute(algorithm, "", config.digest_realm(), &secret));
         Ok(Self {
             connection_config: Arc::new(config.connection.clone()),
-            bindings: Bindings::new(prefixes, hash_seed),
+            bindings: Bindings::new(prefixes, names, hash_seed),
             lockout: Lockout::new(
                 config.lockout_failures,
                 config.lockout_time,

@@ -8,7 +8,7 @@ use harness::*;
 use msrp_core::node::Refused;
 use msrp_relay::{
     RelayEvent,
-    policy::{AuthRequest, Grant, Lookup, RelayPolicy},
+    policy::{AuthRequest, Grant, Lookup, RelayPolicy, Terms},
 };
 
 // shows: 4976-6.1-04
@@ -91,7 +91,7 @@ struct Alice;
 impl RelayPolicy for Alice {
     fn authorize(&mut self, request: &AuthRequest<'_>) -> Lookup<Grant> {
         Lookup::Ready(if request.user == "alice" {
-            Grant::AllowAtMost(Duration::from_secs(60))
+            Grant::AllowOn(Terms::new().at_most(Duration::from_secs(60)))
         } else {
             Grant::Deny
         })

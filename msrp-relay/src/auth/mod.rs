@@ -38,6 +38,13 @@ pub(crate) struct Verified {
     rspauth: Digest,
 }
 
+/// A host without the brackets of an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host)
+}
+
 /// Longest user name that is taken, in octets.
 const MAX_USER: usize = 256;
 
@@ -145,15 +152,15 @@ impl Relay {
     /// Whether a URI without session-id is this relay's, by any of its names. The scheme and port are not looked at:
     /// behind NAT or a TLS terminator they are others than ours.
     fn names_this_relay(&self, uri: &UriRef<'_>) -> bool {
-        let same = |name: &str| {
-            let host = uri.host_str();
-            let host = host
-                .strip_prefix('[')
-                .and_then(|host| host.strip_suffix(']'))
-                .unwrap_or(host);
-            host.eq_ignore_ascii_case(name)
-        };
-        same(&self.config.host) || self.config.aliases.iter().any(|alias| same(alias))
+        let host = uri.normalized_host();
+        let same = |name: &str| bare(name).eq_ignore_ascii_case(bare(&host));
+        same(&self.config.host)
+            || self.config.aliases.iter().any(|alias| same(alias))
+            || self
+                .config
+                .listeners
+                .iter()
+                .any(|listener| listener.host.as_deref().is_some_and(same))
     }
 
     /// Compares the proof with what the user's secret gives. A user that does not exist costs as much as a wrong
@@ -277,13 +284,22 @@ impl Relay {
         let Some((_, data)) = self.table.get_mut(from) else {
             return;
         };
+        let mut listener = data.listener;
         let (min, mut max) = (self.config.min_expires, self.config.max_expires);
         match grant {
             Grant::Allow => {}
-            Grant::AllowAtMost(most) => {
-                max = max
-                    .min(u32::try_from(most.as_secs()).unwrap_or(u32::MAX))
-                    .max(min);
+            Grant::AllowOn(terms) => {
+                if let Some(most) = terms.life {
+                    max = max
+                        .min(u32::try_from(most.as_secs()).unwrap_or(u32::MAX))
+                        .max(min);
+                }
+                if let Some(id) = terms.named_as {
+                    match self.config.listeners.iter().position(|other| other.id == id) {
+                        Some(place) => listener = place as u16,
+                        None => tracing::warn!(listener = id.0, "policy names a listener that is not there"),
+                    }
+                }
             }
             Grant::Deny => {
                 self.stats.auth_forbidden += 1;
@@ -313,7 +329,6 @@ impl Relay {
         let seconds = asked.unwrap_or(self.config.expires.min(max));
         let life = Duration::from_secs(u64::from(seconds));
         let user = verified.user.to_string();
-        let listener = data.listener;
         let nextnonce = data.nonces.get_or_insert_default().give(now, &mut self.ids);
         let binding = self.bindings.mint(
             &mut self.ids,
