@@ -22,9 +22,12 @@ pub const MAX_SLOT: u32 = (1 << (SLOT_CHARS * 5)) - 1;
 pub const SESSION_ID_BITS: usize = 128;
 
 /// A source of identifiers that cannot be guessed: ChaCha12, seeded by its owner, so that a seed replays exactly.
+///
+/// The generator, of 320 octets, is made when the first identifier is drawn: many connections never draw one.
 #[derive(Clone)]
 pub struct IdSource {
-    generator: ChaCha12Rng,
+    seed: [u8; 32],
+    generator: Option<Box<ChaCha12Rng>>,
 }
 
 impl IdSource {
@@ -32,8 +35,15 @@ impl IdSource {
     /// operating system, and from it alone.
     pub fn from_seed(seed: [u8; 32]) -> Self {
         Self {
-            generator: ChaCha12Rng::from_seed(seed),
+            seed,
+            generator: None,
         }
+    }
+
+    fn generator(&mut self) -> &mut ChaCha12Rng {
+        let seed = self.seed;
+        self.generator
+            .get_or_insert_with(|| Box::new(ChaCha12Rng::from_seed(seed)))
     }
 
     /// A transaction identifier of 18 characters: 65 random bits, then `slot` (see [`slot_of`]). `None` if `slot` is
@@ -73,7 +83,7 @@ impl IdSource {
     /// `N` random octets.
     pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut octets = [0; N];
-        self.generator.fill_bytes(&mut octets);
+        self.generator().fill_bytes(&mut octets);
         octets
     }
 
@@ -84,8 +94,9 @@ impl IdSource {
 
     /// Fills `text` with random characters of the alphabet, 12 from each 64 bits.
     fn fill(&mut self, text: &mut [u8]) {
+        let generator = self.generator();
         for chunk in text.chunks_mut(12) {
-            encode(self.generator.next_u64(), chunk);
+            encode(generator.next_u64(), chunk);
         }
     }
 }

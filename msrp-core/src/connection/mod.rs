@@ -88,12 +88,13 @@ pub struct Connection {
     /// Since when an unfinished head has been waiting for its rest.
     head_since: Option<Instant>,
     closing: Option<Closing>,
+    /// Why it has ended. In a box, as it is long and needed once.
+    close_reason: Option<Box<ConnectionError>>,
 }
 
 /// The end of a connection.
 #[derive(Clone, Copy, Debug)]
 struct Closing {
-    reason: ConnectionError,
     since: Instant,
     /// Output cannot leave any more.
     broken: bool,
@@ -125,7 +126,7 @@ impl Connection {
             skipping: false,
             deferred: BTreeMap::new(),
             transactions: Transactions::new(),
-            send: Send::default(),
+            send: Send::new(framing),
             events: VecDeque::new(),
             stats: ConnectionStats::default(),
             now,
@@ -135,6 +136,7 @@ impl Connection {
             eof: false,
             head_since: None,
             closing: None,
+            close_reason: None,
         }
     }
 
@@ -266,8 +268,8 @@ impl Connection {
         if self.closing.is_some() {
             return;
         }
+        self.close_reason = Some(Box::new(reason));
         self.closing = Some(Closing {
-            reason,
             since: self.now,
             broken: false,
             told: false,
@@ -303,6 +305,7 @@ impl std::fmt::Debug for Connection {
             .field("open_transactions", &self.open_transactions())
             .field("timer", &self.timeout_reason())
             .field("closing", &self.closing)
+            .field("close_reason", &self.close_reason)
             .field("stats", &self.stats)
             .finish_non_exhaustive()
     }

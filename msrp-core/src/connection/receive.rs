@@ -188,9 +188,9 @@ impl Connection {
             return None;
         }
         closing.told = true;
-        Some(Event::Closed {
-            reason: closing.reason,
-        })
+        self.close_reason
+            .as_deref()
+            .map(|&reason| Event::Closed { reason })
     }
 }
 

@@ -225,7 +225,7 @@ impl Relay {
         let Some((connection, data)) = self.table.get_mut(from) else {
             return;
         };
-        let nonces = data.nonces.get_or_insert_default();
+        let nonces = &mut data.nonces;
         if nonces.take(now, &credentials.nonce, credentials.nc, life) == Freshness::Stale {
             self.stats.auth_stale += 1;
             return self.challenge(from, true);
@@ -329,7 +329,7 @@ impl Relay {
         let seconds = asked.unwrap_or(self.config.expires.min(max));
         let life = Duration::from_secs(u64::from(seconds));
         let user = verified.user.to_string();
-        let nextnonce = data.nonces.get_or_insert_default().give(now, &mut self.ids);
+        let nextnonce = data.nonces.give(now, &mut self.ids);
         let binding = self.bindings.mint(
             &mut self.ids,
             listener,

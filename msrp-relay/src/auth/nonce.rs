@@ -13,8 +13,8 @@ use subtle::ConstantTimeEq;
 /// told `stale=true` and tries again.
 #[derive(Debug, Default)]
 pub(crate) struct Nonces {
-    /// The latest first.
-    given: [Option<Nonce>; KEPT],
+    /// The latest first. Grows by one at a time: most connections are given two.
+    given: Vec<Nonce>,
 }
 
 #[derive(Debug)]
@@ -39,15 +39,23 @@ pub(crate) enum Freshness {
 }
 
 impl Nonces {
+    /// What each costs.
+    #[cfg(test)]
+    pub(crate) const EACH: usize = size_of::<Nonce>();
+
     /// A new nonce.
     pub(crate) fn give(&mut self, now: Instant, ids: &mut IdSource) -> String {
         let secret: [u8; 16] = ids.bytes();
-        self.given.rotate_right(1);
-        self.given[0] = Some(Nonce {
-            secret,
-            given: now,
-            count: 0,
-        });
+        self.given.truncate(KEPT - 1);
+        self.given.reserve_exact(1);
+        self.given.insert(
+            0,
+            Nonce {
+                secret,
+                given: now,
+                count: 0,
+            },
+        );
         text(&secret)
     }
 
@@ -57,7 +65,6 @@ impl Nonces {
         let known = self
             .given
             .iter_mut()
-            .flatten()
             .find(|known| bool::from(text(&known.secret).as_bytes().ct_eq(nonce.as_bytes())));
         match known {
             Some(known) if now.saturating_duration_since(known.given) < life && count > known.count => {

@@ -26,7 +26,7 @@ impl Relay {
         let Some((_, data)) = self.table.get_mut(from) else {
             return;
         };
-        let nonce = data.nonces.get_or_insert_default().give(now, &mut self.ids);
+        let nonce = data.nonces.give(now, &mut self.ids);
         let algorithms: &[Option<&str>] = if self.config.offer_sha256 {
             &[Some("SHA-256"), None]
         } else {

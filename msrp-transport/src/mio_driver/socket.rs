@@ -165,6 +165,6 @@ mod tests {
     #[test]
     fn a_socket_is_small() {
         let size = size_of::<Socket>();
-        assert!(size <= 176, "{size}");
+        assert!(size <= 80, "{size}");
     }
 }

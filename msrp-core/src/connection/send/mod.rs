@@ -47,12 +47,12 @@ const WHOLE_HIGH: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Send {
     pub(super) staged: staged::Staged,
-    control: staged::Staged,
-    whole: staged::Staged,
+    control: staged::Aside,
+    whole: staged::Aside,
     lanes: Slab<Lane>,
     /// Lanes with something to send, in the order in which they are served.
     ready: VecDeque<u32>,
-    open: Option<OpenChunk>,
+    open: Option<Box<OpenChunk>>,
     lane_serial: u32,
     lanes_queued: usize,
     /// Somebody was told `Blocked` and wants to hear `SendReady`.
@@ -97,6 +97,13 @@ impl std::fmt::Debug for OutgoingRequest<'_> {
 }
 
 impl Send {
+    pub(super) fn new(framing: Framing) -> Self {
+        Self {
+            staged: staged::Staged::new(framing),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn buffered(&self) -> usize {
         self.staged.len() + self.control.len() + self.whole.len() + self.lanes_queued
     }
@@ -110,7 +117,7 @@ impl Send {
     pub(super) fn control_queue(&mut self, now: Instant) -> &mut staged::Staged {
         self.note_output(now);
         if self.open.is_some() {
-            &mut self.control
+            self.control.queue()
         } else {
             &mut self.staged
         }
@@ -354,7 +361,7 @@ impl Connection {
         let (slot, id) = self.open_transaction(tag, Some(exact), failure_report, body)?;
         self.send.note_output(now);
         let queue = if lanes_at_work {
-            &mut self.send.whole
+            self.send.whole.queue()
         } else {
             &mut self.send.staged
         };

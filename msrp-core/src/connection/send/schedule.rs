@@ -137,7 +137,7 @@ impl Connection {
             .staged
             .write(template.max_len(), |out| template.put(out, &id, &range));
         self.stats.requests_out += 1;
-        self.send.open = Some(OpenChunk {
+        self.send.open = Some(Box::new(OpenChunk {
             outgoing,
             id,
             transaction,
@@ -153,7 +153,7 @@ impl Connection {
                 BytesMut::new()
             },
             starved_since: None,
-        });
+        }));
         true
     }
 

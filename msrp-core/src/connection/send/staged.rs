@@ -5,7 +5,10 @@ use std::{collections::VecDeque, time::Instant};
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::super::{Connection, OutgoingId};
-use crate::grammar::{ByteRange, ContinuationFlag};
+use crate::{
+    codec::Framing,
+    grammar::{ByteRange, ContinuationFlag},
+};
 
 /// Slices below this size are copied behind what is there: one entry of a vectored write then serves for more.
 pub(super) const COPY_BELOW: usize = 4096;
@@ -28,6 +31,8 @@ pub(crate) struct Staged {
     longest: usize,
     /// The capacity of the next tail.
     high: usize,
+    /// The transport is a stream: nobody asks where a frame ends for whose sake nobody waits, so it gets no mark.
+    stream: bool,
 }
 
 /// What is complete when an octet has left.
@@ -58,7 +63,39 @@ pub(super) struct LaneChunk {
     pub(super) transaction: Option<u32>,
 }
 
+/// A queue beside the staged output, for what has to wait until a chunk can be cut. Few connections need one, and not for
+/// long: it is made when something is put in, and gone when it has been appended.
+#[derive(Debug, Default)]
+pub(super) struct Aside(Option<Box<Staged>>);
+
+impl Aside {
+    pub(super) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |queue| queue.len)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The queue, to put something in.
+    pub(super) fn queue(&mut self) -> &mut Staged {
+        self.0.get_or_insert_default()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0 = None;
+    }
+}
+
 impl Staged {
+    /// For a transport with this framing.
+    pub(super) fn new(framing: Framing) -> Self {
+        Self {
+            stream: framing == Framing::Stream,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -102,7 +139,9 @@ impl Staged {
 
     /// Notes that something is complete here.
     pub(super) fn mark(&mut self, what: Complete) {
-        self.marks.push_back(Mark { at: self.put, what });
+        if !(self.stream && matches!(what, Complete::Frame)) {
+            self.marks.push_back(Mark { at: self.put, what });
+        }
     }
 
     /// Notes that a response, or a request that nobody waits for, is complete here.
@@ -111,21 +150,21 @@ impl Staged {
     }
 
     /// Appends all of `other`, which is empty then.
-    pub(super) fn append(&mut self, other: &mut Staged) {
-        if other.is_empty() {
-            return;
-        }
+    pub(super) fn append(&mut self, other: &mut Aside) {
+        let Some(mut other) = other.0.take() else { return };
         let shift = self.put.wrapping_sub(other.taken);
         for segment in other.segments.drain(..) {
             self.push(segment);
         }
         let tail = other.tail.split();
         self.push(tail.freeze());
-        self.marks.extend(other.marks.drain(..).map(|mark| Mark {
+        let stream = self.stream;
+        let marks = other.marks.drain(..).map(|mark| Mark {
             at: mark.at.wrapping_add(shift),
             ..mark
-        }));
-        *other = Staged::default();
+        });
+        self.marks
+            .extend(marks.filter(|mark| !(stream && matches!(mark.what, Complete::Frame))));
     }
 
     /// Octets to the next mark.
@@ -200,6 +239,7 @@ impl Staged {
         *self = Staged {
             taken: self.put,
             put: self.put,
+            stream: self.stream,
             ..Staged::default()
         };
     }
