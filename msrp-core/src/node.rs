@@ -14,7 +14,7 @@
 
 mod opening_handshake;
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 
@@ -320,12 +320,35 @@ pub enum ConnectFailure {
     /// The opening handshake of WebSocket failed; the text says how, and holds no secret.
     #[error("WebSocket: {0}")]
     WebSocket(String),
+    /// The host has several addresses and all failed: which were tried, in their order, and what became of each.
+    #[error("{}", EachAddress(.0))]
+    Addresses(Vec<(SocketAddr, ConnectFailure)>),
+    /// There is no listener by whose network ([`Target::interface`]) the connection could leave.
+    #[error("no such interface to connect from")]
+    NoInterface,
+    /// The network by which the connection is to leave ([`Target::interface`]) is of another family (IPv4, IPv6) than all
+    /// addresses of the host.
+    #[error("no address of the host is of the interface's family")]
+    WrongFamily,
     /// A limit of ours forbids another connection.
     #[error("limit on connections reached")]
     Limit,
     /// Something else; the text says what.
     #[error("{0}")]
     Other(String),
+}
+
+struct EachAddress<'a>(&'a [(SocketAddr, ConnectFailure)]);
+
+impl fmt::Display for EachAddress<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no address could be reached")?;
+        for (index, (address, failure)) in self.0.iter().enumerate() {
+            let separator = if index == 0 { ": " } else { ", " };
+            write!(f, "{separator}{address} {failure}")?;
+        }
+        Ok(())
+    }
 }
 
 /// A node's refusal of an incoming connection; the driver closes it at once.

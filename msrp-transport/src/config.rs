@@ -22,6 +22,8 @@ pub struct DriverConfig {
     pub(crate) transmit_budget: usize,
     pub(crate) handshake_timeout: Duration,
     pub(crate) connect_timeout: Duration,
+    pub(crate) connect_total: Duration,
+    pub(crate) max_addresses: usize,
     pub(crate) close_timeout: Duration,
     pub(crate) max_events: usize,
     pub(crate) max_lookups: usize,
@@ -39,6 +41,8 @@ impl Default for DriverConfig {
             transmit_budget: 256 * 1024,
             handshake_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
+            connect_total: Duration::from_secs(20),
+            max_addresses: 16,
             close_timeout: Duration::from_secs(2),
             max_events: 256,
             max_lookups: 1_024,
@@ -98,6 +102,19 @@ impl DriverConfig {
     /// How long one address is tried, and how long the lookup of a name may take. Default 5 s.
     pub fn connect_timeout(mut self, time: Duration) -> Self {
         self.connect_timeout = time;
+        self
+    }
+
+    /// How long a connect may take in all: the lookup of the name, and every address that is tried; the handshakes that
+    /// follow have their own time. Default 20 s.
+    pub fn connect_total(mut self, time: Duration) -> Self {
+        self.connect_total = time;
+        self
+    }
+
+    /// Addresses of a host that are tried, the first ones. Default 16.
+    pub fn max_addresses(mut self, addresses: usize) -> Self {
+        self.max_addresses = addresses.max(1);
         self
     }
 

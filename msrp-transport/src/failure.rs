@@ -12,3 +12,11 @@ pub(crate) fn failure_of(error: &io::Error) -> ConnectFailure {
         _ => ConnectFailure::Other(error.kind().to_string()),
     }
 }
+
+/// Why a name could not be looked up.
+pub(crate) fn unresolved(error: &io::Error) -> ConnectFailure {
+    match error.kind() {
+        io::ErrorKind::TimedOut => ConnectFailure::TimedOut,
+        _ => ConnectFailure::Unresolved,
+    }
+}

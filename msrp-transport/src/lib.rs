@@ -2,6 +2,7 @@
 
 pub mod block;
 mod config;
+mod dial;
 pub mod driver;
 mod failure;
 mod handles;

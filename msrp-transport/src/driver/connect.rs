@@ -6,7 +6,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::{
@@ -18,10 +18,11 @@ use msrp_core::node::{ConnectFailure, ConnectToken, PeerInfo, Target};
 
 use crate::{
     config::DriverConfig,
-    failure::failure_of,
+    dial::{Attempts, Interfaces},
+    failure::{failure_of, unresolved},
     io::BoxedIo,
     layer::{Layer, Outgoing},
-    resolve::{AsyncResolve, OnThreads, SystemResolver, literal},
+    resolve::{AsyncResolve, HostQuery, OnThreads, SystemResolver},
     runtime::Runtime,
 };
 
@@ -31,6 +32,7 @@ pub(super) type Connected = (ConnectToken, Result<(BoxedIo, PeerInfo, Layer), Co
 /// Connects under way, and what is needed for them.
 pub(super) struct Connector {
     pub(super) outgoing: Outgoing,
+    pub(super) interfaces: Interfaces,
     pub(super) resolver: Option<Arc<dyn AsyncResolve>>,
     under_way: FuturesUnordered<BoxFuture<'static, Connected>>,
     waker: Waker,
@@ -42,6 +44,7 @@ impl Connector {
     pub(super) fn new(waker: Waker) -> Self {
         Self {
             outgoing: Outgoing::default(),
+            interfaces: Interfaces::default(),
             resolver: None,
             under_way: FuturesUnordered::new(),
             waker,
@@ -71,22 +74,30 @@ impl Connector {
         } else {
             self.outgoing.layer(&target)
         };
+        let query = HostQuery::from(&target);
         // A host that is written as an address needs no lookup (RFC 4975 §6.2).
-        let known = literal(&target.host, target.port);
+        let known = query.literal();
         let resolver = match known {
             Some(_) => None,
             None => Some(self.resolver(config.max_pending_connects)),
         };
-        let timeout = config.connect_timeout;
+        let from = self.interfaces.of(&target);
+        let (timeout, most) = (config.connect_timeout, config.max_addresses);
+        let until = runtime.now() + config.connect_total;
         self.under_way.push(
             async move {
                 let connecting = async {
                     let layer = prepared?;
+                    let from = from?;
                     let addresses = match known {
                         Some(address) => vec![address],
-                        None => in_time(&*runtime, timeout, look_up(resolver, &target)).await?,
+                        None => {
+                            let deadline = until.min(runtime.now() + timeout);
+                            in_time(&*runtime, deadline, look_up(resolver, query)).await?
+                        }
                     };
-                    let (io, peer) = first_of(&*runtime, addresses, timeout).await?;
+                    let attempts = Attempts::new(addresses, from, most, until)?;
+                    let (io, peer) = first_of(&*runtime, attempts, timeout).await?;
                     Ok((io, peer, layer))
                 };
                 (token, connecting.await)
@@ -124,25 +135,22 @@ impl Connector {
 /// The addresses of a host name.
 async fn look_up(
     resolver: Option<Arc<dyn AsyncResolve>>,
-    target: &Target,
+    query: HostQuery,
 ) -> Result<Vec<SocketAddr>, ConnectFailure> {
     let resolver = resolver.ok_or(ConnectFailure::Unresolved)?;
-    match resolver.resolve(&target.host, target.port).await {
-        Ok(addresses) => Ok(addresses),
-        Err(error) => {
-            tracing::debug!(kind = %error.kind(), "host name not found");
-            Err(ConnectFailure::Unresolved)
-        }
-    }
+    resolver.resolve(&query).await.map_err(|error| {
+        tracing::debug!(%error, "host name not found");
+        unresolved(&error)
+    })
 }
 
 /// What comes of `attempt`, unless it takes too long.
 async fn in_time<T>(
     runtime: &dyn Runtime,
-    timeout: Duration,
+    deadline: Instant,
     attempt: impl Future<Output = Result<T, ConnectFailure>>,
 ) -> Result<T, ConnectFailure> {
-    let mut timer = runtime.sleep_until(runtime.now() + timeout);
+    let mut timer = runtime.sleep_until(deadline);
     let timed_out = poll_fn(move |context| timer.as_mut().poll(context));
     match select(pin!(attempt), timed_out).await {
         Either::Left((outcome, _)) => outcome,
@@ -153,19 +161,18 @@ async fn in_time<T>(
 /// Tries the addresses in their order (RFC 4975 §6.2), each for its time.
 async fn first_of(
     runtime: &dyn Runtime,
-    addresses: Vec<SocketAddr>,
+    mut attempts: Attempts,
     timeout: Duration,
 ) -> Result<(BoxedIo, PeerInfo), ConnectFailure> {
-    let mut failure = ConnectFailure::Unresolved;
-    for address in addresses {
+    while let Some(address) = attempts.next(runtime.now()) {
         let attempt = runtime
-            .connect(address)
+            .connect(address, attempts.from)
             .map(|outcome| outcome.map_err(|error| failure_of(&error)));
-        failure = match in_time(runtime, timeout, attempt).await {
+        let deadline = attempts.until.min(runtime.now() + timeout);
+        match in_time(runtime, deadline, attempt).await {
             Ok(connected) => return Ok(connected),
-            Err(failure) => failure,
-        };
-        tracing::debug!(%failure, "an address failed");
+            Err(failure) => attempts.failed(address, failure),
+        }
     }
-    Err(failure)
+    Err(attempts.outcome())
 }

@@ -240,6 +240,7 @@ impl<N: Node> Driver<N> {
             .listen(socket)
             .map_err(|source| ListenError::Listen { address, source })?;
         let index = self.listeners.len();
+        self.connector.interfaces.add(address.address);
         self.listeners.push(Listening {
             socket,
             incoming,

@@ -10,9 +10,10 @@ use super::{
     socket::{Closing, Connecting, Phase, Socket, Who},
 };
 use crate::{
-    failure::failure_of,
+    dial::{Attempts, Interfaces, begin_connect},
+    failure::{failure_of, unresolved},
     layer::Outgoing,
-    resolve::{Resolve, literal},
+    resolve::{HostQuery, Resolve},
     threads::Threads,
 };
 
@@ -21,6 +22,8 @@ struct Waiting {
     token: ConnectToken,
     target: Target,
     deadline: Instant,
+    /// When the whole connect has taken too long.
+    until: Instant,
 }
 
 /// Tells the loop the addresses of a name; called on another thread.
@@ -29,6 +32,7 @@ pub(super) type Tell = dyn Fn(u64, io::Result<Vec<SocketAddr>>) + Send + Sync;
 /// What is needed to connect.
 pub(super) struct Connector {
     pub(super) outgoing: Outgoing,
+    pub(super) interfaces: Interfaces,
     resolver: Arc<dyn Resolve>,
     tell: Arc<Tell>,
     threads: Threads,
@@ -41,6 +45,7 @@ impl Connector {
     pub(super) fn new(resolver: impl Resolve, tell: Arc<Tell>, bound: usize) -> Self {
         Self {
             outgoing: Outgoing::default(),
+            interfaces: Interfaces::default(),
             resolver: Arc::new(resolver),
             tell,
             threads: Threads::new(bound),
@@ -75,26 +80,28 @@ impl<N: Node> Server<N> {
         {
             return self.connect_failed(now, token, ConnectFailure::Limit);
         }
-        if let Some(address) = literal(&target.host, target.port) {
-            return self.try_addresses(now, token, target, vec![address]);
+        let until = now + self.config.connect_total;
+        let query = HostQuery::from(&target);
+        if let Some(address) = query.literal() {
+            return self.try_addresses(now, until, token, target, vec![address]);
         }
         self.connector.next += 1;
         let id = self.connector.next;
         let (resolver, tell) = (self.connector.resolver.clone(), self.connector.tell.clone());
-        let (host, port) = (target.host.clone(), target.port);
         let asked = self
             .connector
             .threads
-            .run(move || tell(id, resolver.resolve(&host, port)));
+            .run(move || tell(id, resolver.resolve(&query)));
         if let Err(error) = asked {
             tracing::debug!(%error, "name not looked up");
             return self.connect_failed(now, token, ConnectFailure::Limit);
         }
-        let deadline = now + self.config.connect_timeout;
+        let deadline = until.min(now + self.config.connect_timeout);
         let waiting = Waiting {
             token,
             target,
             deadline,
+            until,
         };
         self.connector.waiting.insert(id, waiting);
         self.check_at(deadline);
@@ -103,12 +110,18 @@ impl<N: Node> Server<N> {
     /// A name has been looked up.
     pub(super) fn resolved(&mut self, now: Instant, id: u64, addresses: io::Result<Vec<SocketAddr>>) {
         // What comes too late is not wanted any more.
-        let Some(Waiting { token, target, .. }) = self.connector.waiting.remove(&id) else {
+        let Some(waiting) = self.connector.waiting.remove(&id) else {
             return;
         };
+        let Waiting {
+            token, target, until, ..
+        } = waiting;
         match addresses {
-            Ok(addresses) if !addresses.is_empty() => self.try_addresses(now, token, target, addresses),
-            Ok(_) | Err(_) => self.connect_failed(now, token, ConnectFailure::Unresolved),
+            Ok(addresses) => self.try_addresses(now, until, token, target, addresses),
+            Err(error) => {
+                tracing::debug!(%error, "host name not found");
+                self.connect_failed(now, token, unresolved(&error));
+            }
         }
     }
 
@@ -116,35 +129,44 @@ impl<N: Node> Server<N> {
     fn try_addresses(
         &mut self,
         now: Instant,
+        until: Instant,
         token: ConnectToken,
         target: Target,
         addresses: Vec<SocketAddr>,
     ) {
-        let connecting = Connecting {
-            token,
-            target,
-            rest: addresses.into_iter(),
-            deadline: now,
-        };
-        self.try_next(now, Box::new(connecting), ConnectFailure::Unresolved);
+        let attempts = self
+            .connector
+            .interfaces
+            .of(&target)
+            .and_then(|from| Attempts::new(addresses, from, self.config.max_addresses, until));
+        match attempts {
+            Ok(attempts) => {
+                let connecting = Connecting {
+                    token,
+                    target,
+                    address: attempts.first(),
+                    attempts,
+                    deadline: now,
+                };
+                self.try_next(now, Box::new(connecting));
+            }
+            Err(failure) => self.connect_failed(now, token, failure),
+        }
     }
 
-    /// Tries the next address; `failure` is what became of the one before.
-    pub(super) fn try_next(
-        &mut self,
-        now: Instant,
-        mut connecting: Box<Connecting>,
-        mut failure: ConnectFailure,
-    ) {
+    /// Tries the next address.
+    fn try_next(&mut self, now: Instant, mut connecting: Box<Connecting>) {
         let layer = match self.connector.outgoing.layer(&connecting.target) {
             Ok(layer) => layer,
             Err(failure) => return self.connect_failed(now, connecting.token, failure),
         };
         let token = connecting.token;
-        for address in connecting.rest.by_ref() {
-            match TcpStream::connect(address) {
+        while let Some(address) = connecting.attempts.next(now) {
+            match begin_connect(address, connecting.attempts.from) {
                 Ok(stream) => {
-                    connecting.deadline = now + self.config.connect_timeout;
+                    connecting.address = address;
+                    connecting.deadline = connecting.attempts.until.min(now + self.config.connect_timeout);
+                    let stream = TcpStream::from_std(stream);
                     let mut socket = Socket::new(stream, layer, Phase::Connecting(connecting));
                     socket.readable = false;
                     socket.writable = false;
@@ -155,10 +177,10 @@ impl<N: Node> Server<N> {
                     }
                     return;
                 }
-                Err(error) => failure = failure_of(&error),
+                Err(error) => connecting.attempts.failed(address, failure_of(&error)),
             }
         }
-        self.connect_failed(now, token, failure);
+        self.connect_failed(now, token, connecting.attempts.outcome());
     }
 
     pub(super) fn connect_failed(&mut self, now: Instant, token: ConnectToken, failure: ConnectFailure) {
@@ -205,12 +227,14 @@ impl<N: Node> Server<N> {
     /// This address has failed; there may be others.
     pub(super) fn connect_retry(&mut self, now: Instant, key: usize, failure: ConnectFailure) {
         if let Some(Socket {
-            phase: Phase::Connecting(connecting),
+            phase: Phase::Connecting(mut connecting),
             ..
         }) = self.remove(key)
         {
             self.connecting -= 1;
-            self.try_next(now, connecting, failure);
+            let address = connecting.address;
+            connecting.attempts.failed(address, failure);
+            self.try_next(now, connecting);
         }
     }
 }

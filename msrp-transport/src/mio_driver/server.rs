@@ -182,6 +182,7 @@ impl<N: Node> Server<N> {
             .register(&mut socket, Token(LISTENERS - index), Interest::READABLE)
             .map_err(|source| ServerError::Listen { address, source })?;
         let id = ListenerId(index as u16);
+        self.connector.interfaces.add(address.address);
         self.listeners.push(Listener {
             socket,
             incoming,

@@ -9,7 +9,10 @@ use std::{
 use mio::net::TcpStream;
 use msrp_core::node::{ConnectToken, ConnectionHandle, ListenerId, PeerInfo};
 
-use crate::layer::{Layer, WriteOutcome};
+use crate::{
+    dial::Attempts,
+    layer::{Layer, WriteOutcome},
+};
 
 /// A socket, and how far it has got.
 #[derive(Debug)]
@@ -70,7 +73,9 @@ impl Closing {
 pub(super) struct Connecting {
     pub(super) token: ConnectToken,
     pub(super) target: msrp_core::node::Target,
-    pub(super) rest: std::vec::IntoIter<SocketAddr>,
+    pub(super) attempts: Attempts,
+    /// The address that is being tried.
+    pub(super) address: SocketAddr,
     pub(super) deadline: Instant,
 }
 

@@ -35,8 +35,13 @@ pub trait Runtime: Debug + Send + Sync + 'static {
     /// Runs a task beside the others.
     fn spawn(&self, task: BoxFuture<'static, ()>);
 
-    /// Connects to an address. What comes of it knows both addresses.
-    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<(BoxedIo, PeerInfo)>>;
+    /// Connects to an address, from a certain address of ours where one is given (its port is 0). What comes of it knows
+    /// both addresses.
+    fn connect(
+        &self,
+        address: SocketAddr,
+        from: Option<SocketAddr>,
+    ) -> BoxFuture<'static, io::Result<(BoxedIo, PeerInfo)>>;
 
     /// Accepts on a socket that listens and does not block.
     ///

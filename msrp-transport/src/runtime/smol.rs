@@ -16,7 +16,10 @@ use futures::future::BoxFuture;
 use msrp_core::node::PeerInfo;
 
 use super::{Listener, Runtime, Timer, peer_info};
-use crate::io::{BoxedIo, SmolIo};
+use crate::{
+    dial::{begin_connect, end_connect},
+    io::{BoxedIo, SmolIo},
+};
 
 /// The reactor of `async-io`, with an executor for the tasks.
 #[derive(Clone, Debug, Default)]
@@ -47,8 +50,17 @@ impl Runtime for SmolRuntime {
         self.0.spawn(task).detach();
     }
 
-    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<(BoxedIo, PeerInfo)>> {
-        Box::pin(async move { Ok(open(Async::<TcpStream>::connect(address).await?)) })
+    fn connect(
+        &self,
+        address: SocketAddr,
+        from: Option<SocketAddr>,
+    ) -> BoxFuture<'static, io::Result<(BoxedIo, PeerInfo)>> {
+        Box::pin(async move {
+            let stream = Async::new_nonblocking(begin_connect(address, from)?)?;
+            stream.writable().await?;
+            end_connect(stream.get_ref().take_error())?;
+            Ok(open(stream))
+        })
     }
 
     fn listen(&self, socket: TcpListener) -> io::Result<Box<dyn Listener>> {

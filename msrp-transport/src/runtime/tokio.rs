@@ -18,7 +18,10 @@ use tokio::{
 };
 
 use super::{Listener, Runtime, Timer, peer_info};
-use crate::io::{BoxedIo, TokioIo};
+use crate::{
+    dial::{begin_connect, end_connect},
+    io::{BoxedIo, TokioIo},
+};
 
 /// A tokio runtime with its I/O and time drivers enabled.
 #[derive(Clone, Debug)]
@@ -55,8 +58,17 @@ impl Runtime for TokioRuntime {
         drop(self.0.spawn(tokio::task::unconstrained(task)));
     }
 
-    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<(BoxedIo, PeerInfo)>> {
-        Box::pin(async move { Ok(open(TcpStream::connect(address).await?)) })
+    fn connect(
+        &self,
+        address: SocketAddr,
+        from: Option<SocketAddr>,
+    ) -> BoxFuture<'static, io::Result<(BoxedIo, PeerInfo)>> {
+        Box::pin(async move {
+            let stream = TcpStream::from_std(begin_connect(address, from)?)?;
+            stream.writable().await?;
+            end_connect(stream.take_error())?;
+            Ok(open(stream))
+        })
     }
 
     fn listen(&self, socket: std::net::TcpListener) -> io::Result<Box<dyn Listener>> {

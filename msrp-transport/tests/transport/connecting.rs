@@ -9,9 +9,12 @@ use std::{
 
 use msrp_core::{
     grammar::Scheme,
-    node::{ConnectFailure, Target},
+    node::{ConnectFailure, ListenerId, Target},
 };
-use msrp_transport::{DriverConfig, resolve::Resolve};
+use msrp_transport::{
+    DriverConfig,
+    resolve::{HostQuery, Resolve},
+};
 
 use crate::{
     identities::Authority,
@@ -19,7 +22,7 @@ use crate::{
     peer::{KINDS, Peer, Setup},
 };
 
-type Asked = Arc<Mutex<Vec<(String, Option<u16>)>>>;
+type Asked = Arc<Mutex<Vec<HostQuery>>>;
 
 /// Answers every name with these addresses, and remembers what it was asked.
 struct Fixed {
@@ -28,9 +31,9 @@ struct Fixed {
 }
 
 impl Resolve for Fixed {
-    fn resolve(&self, host: &str, port: Option<u16>) -> io::Result<Vec<SocketAddr>> {
-        self.asked.lock().unwrap().push((host.to_owned(), port));
-        match host {
+    fn resolve(&self, query: &HostQuery) -> io::Result<Vec<SocketAddr>> {
+        self.asked.lock().unwrap().push(query.clone());
+        match query.host.as_str() {
             "slow.example.com" => {
                 std::thread::sleep(Duration::from_millis(600));
                 Ok(self.addresses.clone())
@@ -103,7 +106,7 @@ fn the_addresses_of_a_name_are_tried_in_their_order() {
         // The port goes along, so that nobody has a reason to look for SRV records.
         assert_eq!(
             asked.lock().unwrap()[..],
-            [("host.example.com".to_owned(), Some(7777))]
+            [HostQuery::new(Scheme::Msrp, "host.example.com", Some(7777))]
         );
         two.set_nonblocking(true).unwrap();
         assert!(two.accept().is_err(), "{kind:?}: the second was not needed");
@@ -127,6 +130,98 @@ fn an_address_that_does_not_answer_costs_its_time_and_no_more() {
             connect_by_name(setup, kind, "host.example.com"),
             Err(ConnectFailure::TimedOut)
         );
+    }
+}
+
+/// Many addresses that do not answer do not add up: the connect as a whole has its time, too.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_connect_has_its_time_however_many_addresses_there_are() {
+    let hole = black_hole();
+    for kind in KINDS {
+        let live = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut addresses = vec![hole.address; 5];
+        addresses.push(live.local_addr().unwrap());
+        let (mut setup, _) = resolving(addresses);
+        setup.config = setup.config.connect_total(Duration::from_millis(700));
+        let begun = Instant::now();
+        let failure = connect_by_name(setup, kind, "host.example.com").unwrap_err();
+        let took = begun.elapsed();
+        // Two have their 300 ms, the third what is left, the others are not tried.
+        let ConnectFailure::Addresses(tried) = failure else {
+            panic!("{kind:?}: {failure}");
+        };
+        assert_eq!(
+            tried,
+            vec![(hole.address, ConnectFailure::TimedOut); 3],
+            "{kind:?}"
+        );
+        assert!((700..3_000).contains(&took.as_millis()), "{kind:?}: {took:?}");
+        live.set_nonblocking(true).unwrap();
+        assert!(live.accept().is_err(), "{kind:?}");
+    }
+}
+
+#[test]
+fn only_so_many_addresses_are_tried() {
+    for kind in KINDS {
+        let live = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (mut setup, _) = resolving(vec![dead(), dead(), live.local_addr().unwrap()]);
+        setup.config = setup.config.max_addresses(2);
+        let failure = connect_by_name(setup, kind, "host.example.com").unwrap_err();
+        assert!(
+            matches!(&failure, ConnectFailure::Addresses(tried) if tried.len() == 2),
+            "{kind:?}: {failure}"
+        );
+    }
+}
+
+/// A connect that is to leave by a listener's network has that listener's address.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_connect_leaves_by_the_interface_that_was_asked_for() {
+    for kind in KINDS {
+        let four = TcpListener::bind("127.0.0.1:0").unwrap();
+        let six = TcpListener::bind("[::1]:0").unwrap();
+        let (four_at, six_at) = (four.local_addr().unwrap(), six.local_addr().unwrap());
+        let (mut setup, _) = resolving(vec![six_at, four_at]);
+        setup.interfaces = vec!["127.0.0.7", "[::1]", "0.0.0.0"];
+        let mut peer = Peer::start(kind, setup);
+        for (interface, local, remote) in [
+            (None, "::1", six_at),
+            (Some(0), "127.0.0.7", four_at),
+            (Some(1), "::1", six_at),
+            (Some(2), "127.0.0.1", four_at),
+        ] {
+            let mut target = Target::new(Scheme::Msrp, "host.example.com", Some(1));
+            target.interface = interface.map(ListenerId);
+            peer.say(Say::Connect(1, target));
+            let (_, info) = peer.connected().unwrap();
+            assert_eq!(info.remote, Some(remote), "{kind:?}, {interface:?}");
+            let from = info.local.unwrap();
+            assert_eq!(from.ip().to_string(), local, "{kind:?}, {interface:?}");
+            let listener = if remote == four_at { &four } else { &six };
+            assert_eq!(listener.accept().unwrap().1, from, "{kind:?}, {interface:?}");
+        }
+    }
+}
+
+#[test]
+fn an_interface_that_cannot_be_used_is_told() {
+    for kind in KINDS {
+        let live = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (mut setup, _) = resolving(vec![live.local_addr().unwrap()]);
+        setup.interfaces = vec!["[::1]"];
+        let mut peer = Peer::start(kind, setup);
+        for (host, interface, failure) in [
+            ("host.example.com", 0, ConnectFailure::WrongFamily),
+            ("127.0.0.1", 0, ConnectFailure::WrongFamily),
+            ("host.example.com", 1, ConnectFailure::NoInterface),
+        ] {
+            let target = Target::new(Scheme::Msrp, host, Some(1)).with_interface(ListenerId(interface));
+            peer.say(Say::Connect(1, target));
+            assert_eq!(peer.connected().err(), Some(failure), "{kind:?}, {host}");
+        }
     }
 }
 
@@ -174,10 +269,24 @@ fn slow_names_do_not_hold_up_others() {
 #[test]
 fn when_all_fail_the_reason_is_told() {
     for kind in KINDS {
-        let (setup, _) = resolving(vec![dead(), dead()]);
+        let (one, two) = (dead(), dead());
+        let (setup, _) = resolving(vec![one]);
         assert_eq!(
             connect_by_name(setup, kind, "host.example.com"),
             Err(ConnectFailure::Refused)
+        );
+        let (setup, _) = resolving(vec![one, two]);
+        let failure = connect_by_name(setup, kind, "host.example.com").unwrap_err();
+        assert_eq!(
+            failure,
+            ConnectFailure::Addresses(vec![
+                (one, ConnectFailure::Refused),
+                (two, ConnectFailure::Refused)
+            ])
+        );
+        assert_eq!(
+            failure.to_string(),
+            format!("no address could be reached: {one} connection refused, {two} connection refused")
         );
         let (setup, _) = resolving(Vec::new());
         assert_eq!(

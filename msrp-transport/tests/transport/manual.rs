@@ -257,7 +257,11 @@ impl Runtime for Manual {
         self.0.lock().unwrap().spawned.push(task);
     }
 
-    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<(BoxedIo, PeerInfo)>> {
+    fn connect(
+        &self,
+        address: SocketAddr,
+        _from: Option<SocketAddr>,
+    ) -> BoxFuture<'static, io::Result<(BoxedIo, PeerInfo)>> {
         let end = self.0.lock().unwrap().streams.remove(&address);
         Box::pin(async move {
             let end = end.ok_or(ErrorKind::ConnectionRefused)?;

@@ -18,8 +18,9 @@ use msrp_transport::{
     DriverConfig,
     driver::{self, Driver},
     layer::Incoming,
+    listen::ListenAddress,
     mio_driver::{self, Host, Server},
-    resolve::{OnThreads, Resolve, SystemResolver},
+    resolve::{HostQuery, OnThreads, Resolve, SystemResolver},
     runtime::{Runtime, SmolRuntime, TokioRuntime},
     tls_config::{ClientTls, ServerTls},
 };
@@ -44,26 +45,28 @@ pub(crate) struct Setup {
     pub(crate) node: Talker,
     pub(crate) config: DriverConfig,
     pub(crate) listeners: Vec<Option<ServerTls>>,
+    /// Further listeners for TCP, on these addresses.
+    pub(crate) interfaces: Vec<&'static str>,
     pub(crate) client: Option<ClientTls>,
     pub(crate) resolver: Box<dyn ResolveBox>,
 }
 
 /// A resolver of any kind.
 pub(crate) trait ResolveBox: Send + Sync {
-    fn look_up(&self, host: &str, port: Option<u16>) -> std::io::Result<Vec<SocketAddr>>;
+    fn look_up(&self, query: &HostQuery) -> std::io::Result<Vec<SocketAddr>>;
 }
 
 impl<T: Resolve> ResolveBox for T {
-    fn look_up(&self, host: &str, port: Option<u16>) -> std::io::Result<Vec<SocketAddr>> {
-        self.resolve(host, port)
+    fn look_up(&self, query: &HostQuery) -> std::io::Result<Vec<SocketAddr>> {
+        self.resolve(query)
     }
 }
 
 struct Boxed(Box<dyn ResolveBox>);
 
 impl Resolve for Boxed {
-    fn resolve(&self, host: &str, port: Option<u16>) -> std::io::Result<Vec<SocketAddr>> {
-        self.0.look_up(host, port)
+    fn resolve(&self, query: &HostQuery) -> std::io::Result<Vec<SocketAddr>> {
+        self.0.look_up(query)
     }
 }
 
@@ -73,6 +76,7 @@ impl Default for Setup {
             node: Talker::new(),
             config: DriverConfig::new(),
             listeners: Vec::new(),
+            interfaces: Vec::new(),
             client: None,
             resolver: Box::new(SystemResolver),
         }
@@ -136,13 +140,24 @@ impl Host<Talker> for Tell {
     }
 }
 
-fn listen_address(tls: bool) -> msrp_transport::listen::ListenAddress {
-    let text = if tls {
-        "msrps://127.0.0.1:0"
-    } else {
-        "msrp://127.0.0.1:0"
-    };
-    text.parse().unwrap()
+fn listeners(
+    tls: Vec<Option<ServerTls>>,
+    interfaces: &[&'static str],
+) -> impl Iterator<Item = (ListenAddress, Option<ServerTls>)> {
+    let first = tls.into_iter().map(|tls| {
+        let text = if tls.is_some() {
+            "msrps://127.0.0.1:0"
+        } else {
+            "msrp://127.0.0.1:0"
+        };
+        (text.to_owned(), tls)
+    });
+    let others = interfaces
+        .iter()
+        .map(|address| (format!("msrp://{address}:0"), None));
+    first
+        .chain(others)
+        .map(|(text, tls)| (text.parse().unwrap(), tls))
 }
 
 impl Peer {
@@ -175,13 +190,8 @@ impl Peer {
         if let Some(tls) = setup.client {
             server.set_client_tls(tls);
         }
-        let addresses = setup
-            .listeners
-            .into_iter()
-            .map(|tls| {
-                let address = listen_address(tls.is_some());
-                server.listen(address, Incoming::from(tls)).unwrap().1
-            })
+        let addresses = listeners(setup.listeners, &setup.interfaces)
+            .map(|(address, tls)| server.listen(address, Incoming::from(tls)).unwrap().1)
             .collect();
         let handle = server.handle();
         let (sender, told) = channel();
@@ -207,13 +217,8 @@ impl Peer {
         }
         driver.set_resolver(OnThreads::new(Boxed(setup.resolver), 16));
         driver.set_lookup(|query| async move { format!("{query}!") });
-        let addresses = setup
-            .listeners
-            .into_iter()
-            .map(|tls| {
-                let address = listen_address(tls.is_some());
-                driver.listen(address, Incoming::from(tls)).unwrap().1
-            })
+        let addresses = listeners(setup.listeners, &setup.interfaces)
+            .map(|(address, tls)| driver.listen(address, Incoming::from(tls)).unwrap().1)
             .collect();
         let (handle, mut events) = driver.spawn();
         let (sender, told) = channel();
