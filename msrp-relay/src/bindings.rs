@@ -1,6 +1,10 @@
 //! Use-Path URIs: minted for an owner, which is the only way to the client and the only one from it (RFC 4976 §6.3).
 
-use std::{hash::BuildHasher, sync::Arc, time::Instant};
+use std::{
+    hash::BuildHasher,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -8,7 +12,7 @@ use msrp_core::{grammar::UriRef, node::ConnectionHandle, rng::IdSource};
 use slab::Slab;
 use smallvec::SmallVec;
 
-use crate::{event::RelayEvent, relay::Relay};
+use crate::{event::RelayEvent, relay::Relay, session::Traffic};
 
 /// Bits of randomness in a token; RFC 4976 §6.3 asks for 64, RFC 4975 §14.1 for 80.
 const TOKEN_BITS: usize = 128;
@@ -24,6 +28,16 @@ const MAX_PEERS: usize = 4;
 pub(crate) struct BindingId {
     index: u32,
     serial: u32,
+}
+
+impl BindingId {
+    pub(crate) fn from_parts(index: u32, serial: u32) -> Self {
+        Self { index, serial }
+    }
+
+    pub(crate) fn parts(self) -> (u32, u32) {
+        (self.index, self.serial)
+    }
 }
 
 /// Whose a URI is: what comes from there may go anywhere, and what comes from elsewhere may go only there.
@@ -43,6 +57,10 @@ pub(crate) struct Binding {
     pub(crate) owner: Owner,
     pub(crate) user: Arc<str>,
     pub(crate) expires: Instant,
+    /// For how many seconds it was given out.
+    life: u32,
+    /// From the client and to it; none before anything has passed.
+    traffic: Option<Box<[Traffic; 2]>>,
     /// The connections behind which next hops of this session are.
     peers: SmallVec<[PeerRoute; 1]>,
 }
@@ -61,6 +79,31 @@ impl Binding {
             .iter()
             .find(|peer| *peer.uri == *uri)
             .map(|peer| peer.connection)
+    }
+
+    /// When it was given out.
+    pub(crate) fn since(&self) -> Instant {
+        let life = Duration::from_secs(u64::from(self.life));
+        self.expires.checked_sub(life).unwrap_or(self.expires)
+    }
+
+    pub(crate) fn count(&mut self, from_client: bool, passed: Traffic) {
+        let [from, to] = &mut **self.traffic.get_or_insert_default();
+        *(if from_client { from } else { to }) += passed;
+    }
+
+    /// What has passed from the client, and to it.
+    pub(crate) fn traffic(&self) -> [Traffic; 2] {
+        self.traffic.as_deref().copied().unwrap_or_default()
+    }
+
+    pub(crate) fn peer_connections(&self) -> impl Iterator<Item = ConnectionHandle> {
+        self.peers.iter().map(|peer| peer.connection)
+    }
+
+    /// The listener with whose name the URI was given out, as an index into the configuration's list.
+    pub(crate) fn name_index(&self) -> usize {
+        usize::from(self.name)
     }
 
     /// Remembers that `uri` is behind `connection`.
@@ -115,7 +158,8 @@ impl Bindings {
         listener: u16,
         owner: Owner,
         user: Arc<str>,
-        expires: Instant,
+        now: Instant,
+        life: u32,
     ) -> BindingId {
         let name = self.names.get(usize::from(listener)).copied().unwrap_or(listener);
         let mut token = [0; TOKEN_LEN];
@@ -130,7 +174,9 @@ impl Bindings {
             serial,
             owner,
             user,
-            expires,
+            expires: now + Duration::from_secs(u64::from(life)),
+            life,
+            traffic: None,
             peers: SmallVec::new(),
         }) as u32;
         let Self {
@@ -225,6 +271,16 @@ impl Bindings {
             entry.remove();
         }
         Some(binding)
+    }
+
+    /// The bindings in the order of their slots, from behind this slot on.
+    pub(crate) fn iter_after(&self, after: Option<u32>) -> impl Iterator<Item = (BindingId, &Binding)> {
+        let start = after.map_or(0, |index| index as usize + 1);
+        (start..self.slots.capacity()).filter_map(|index| {
+            let binding = self.slots.get(index)?;
+            let id = BindingId::from_parts(index as u32, binding.serial);
+            Some((id, binding))
+        })
     }
 
     /// The bindings of a user, in the order of their slots.

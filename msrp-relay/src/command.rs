@@ -4,7 +4,7 @@ use std::{fmt, time::Instant};
 
 use msrp_core::node::ConnectionHandle;
 
-use crate::{policy::AuthStore, relay::Relay};
+use crate::{policy::AuthStore, relay::Relay, session::SessionId};
 
 /// A command for [`Relay::handle_command`](msrp_core::node::Node::handle_command).
 #[non_exhaustive]
@@ -18,6 +18,9 @@ pub enum RelayCommand {
     RevokeUser(String),
     /// Close this connection.
     EndConnection(ConnectionHandle),
+    /// End this session: its URI is worth nothing from now on, its messages that are under way are given up, and its
+    /// client's connection is closed unless that has other URIs.
+    EndSession(SessionId),
     /// Ask this store from now on. URIs that were given out stay valid until they expire; see
     /// [`RevokeUser`](Self::RevokeUser).
     ReplaceAuthStore(Box<dyn AuthStore + Send>),
@@ -36,6 +39,7 @@ impl fmt::Debug for RelayCommand {
             Self::Shutdown => f.write_str("Shutdown"),
             Self::RevokeUser(user) => f.debug_tuple("RevokeUser").field(user).finish(),
             Self::EndConnection(connection) => f.debug_tuple("EndConnection").field(connection).finish(),
+            Self::EndSession(session) => f.debug_tuple("EndSession").field(session).finish(),
             Self::ReplaceAuthStore(_) => f.write_str("ReplaceAuthStore"),
             Self::Call(_) => f.write_str("Call"),
         }
@@ -49,6 +53,9 @@ pub enum RelayRejected {
     /// There is no such connection any more.
     #[error("no such connection")]
     UnknownConnection,
+    /// There is no such session any more.
+    #[error("no such session")]
+    UnknownSession,
     /// The user holds no Use-Path URI here.
     #[error("user has no session here")]
     UnknownUser,

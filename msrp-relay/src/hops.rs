@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 use msrp_core::{
-    codec::{HeadEdit, Own},
+    codec::HeadEdit,
     grammar::{ContinuationFlag, Scheme, StatusCode, UriRef},
     node::{Action, ConnectFailure, ConnectToken, ConnectionHandle, PeerInfo, Target, TransportKind},
 };
@@ -235,13 +235,10 @@ impl Relay {
         let code = match hop {
             None => StatusCode::REQUEST_TIMEOUT,
             Some(out) => {
-                let route = Route {
-                    out,
-                    binding,
-                    own: Own::One,
-                };
+                let route = Route::outward(out, binding);
+                let passed = self.chunk_at_hand(key);
                 match self.dispatch(from, key, route) {
-                    Ok(()) => return,
+                    Ok(()) => return self.count(route, passed),
                     Err(error) => refusal(error).0,
                 }
             }

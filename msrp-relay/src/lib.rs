@@ -22,6 +22,7 @@ pub mod policy;
 mod probation;
 mod pump;
 mod relay;
+mod session;
 mod stats;
 
 pub use self::{
@@ -33,5 +34,6 @@ pub use self::{
     listener::RelayListener,
     lookups::{RelayAnswer, RelayQuery},
     relay::Relay,
+    session::{Session, SessionId, SessionIdError, Traffic},
     stats::RelayStats,
 };

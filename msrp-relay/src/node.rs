@@ -132,6 +132,7 @@ impl Node for Relay {
                 connection.close(self.now, CloseReason::Policy);
                 self.enqueue(handle);
             }
+            RelayCommand::EndSession(session) => self.end_session(session)?,
             RelayCommand::ReplaceAuthStore(store) => self.config.auth_store = store,
             RelayCommand::Call(call) => call(self, self.now),
         }

@@ -141,6 +141,11 @@ impl Relay {
         self.buffered + self.backlog + self.open_transactions() * OPEN_COST
     }
 
+    /// The bound of [`memory`](Self::memory).
+    pub fn max_memory(&self) -> usize {
+        self.config.max_memory
+    }
+
     /// Whether nothing new can be taken.
     pub(crate) fn is_full(&self) -> bool {
         self.memory() >= self.config.max_memory
@@ -154,6 +159,11 @@ impl Relay {
     /// Questions to the outside that have not been answered; at most one for each connection.
     pub fn open_lookups(&self) -> usize {
         self.lookups.len()
+    }
+
+    /// Whether nothing new is taken, since [`RelayCommand::Drain`](crate::RelayCommand::Drain).
+    pub fn is_draining(&self) -> bool {
+        self.draining
     }
 
     /// Whether [`RelayCommand::Drain`](crate::RelayCommand::Drain) or

@@ -1,6 +1,26 @@
 //! Counters of a relay.
 
-/// What has happened since the relay began.
+use std::ops::AddAssign;
+
+use crate::session::Traffic;
+
+/// Counters, and how those of several relays come together.
+macro_rules! counters {
+    ($(#[$about:meta])* pub struct $name:ident { $($(#[$doc:meta])* pub $counter:ident: $kind:ty,)* }) => {
+        $(#[$about])*
+        pub struct $name { $($(#[$doc])* pub $counter: $kind,)* }
+
+        /// What relays that serve together have counted.
+        impl AddAssign<&$name> for $name {
+            fn add_assign(&mut self, other: &$name) {
+                $(self.$counter += other.$counter;)*
+            }
+        }
+    };
+}
+
+counters! {
+/// What has happened since the relay began. Every number only grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RelayStats {
@@ -16,6 +36,8 @@ pub struct RelayStats {
     pub closed: u64,
     /// Of these, closed in probation (RFC 4976 §6.1) or for too many failures.
     pub closed_for_failures: u64,
+    /// Sessions ended by [`EndSession`](crate::RelayCommand::EndSession).
+    pub sessions_ended: u64,
     /// Idle connections closed for lack of room (RFC 4976 §6.5).
     pub evicted: u64,
     /// AUTH requests received.
@@ -34,6 +56,8 @@ pub struct RelayStats {
     pub auth_forbidden: u64,
     /// AUTH refused by 423.
     pub auth_out_of_bounds: u64,
+    /// What has been passed on, over all sessions.
+    pub passed: Traffic,
     /// SEND chunks received that may be forwarded.
     pub chunks_in: u64,
     /// Of these, forwarded whole in one piece.
@@ -68,4 +92,5 @@ pub struct RelayStats {
     pub refused_poisoned: u64,
     /// Events that nobody pulled.
     pub events_dropped: u64,
+}
 }

@@ -30,6 +30,8 @@ pub(super) struct File {
     pub(super) max_memory: Option<usize>,
     pub(super) workers: Option<usize>,
     pub(super) drain: Option<u64>,
+    pub(super) admin: Option<String>,
+    pub(super) admin_token: Option<String>,
 }
 
 /// What may be repeated on the command line may be a single text here.

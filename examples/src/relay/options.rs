@@ -75,4 +75,11 @@ pub struct Options {
     /// How long SIGTERM lets what is under way go on. [default: 10]
     #[arg(long, value_name = "SECONDS")]
     pub drain: Option<u64>,
+    /// Where the operator's HTTP server listens, such as http://127.0.0.1:9090: /metrics, /healthz, /sessions.
+    #[arg(long, value_name = "URL")]
+    pub admin: Option<String>,
+    /// What its clients have to show as a bearer token; @FILE reads it from a file. Needed where --admin is no loopback
+    /// address.
+    #[arg(long, value_name = "TOKEN")]
+    pub admin_token: Option<String>,
 }

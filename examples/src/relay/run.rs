@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    net::{IpAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
     time::Instant,
 };
 
@@ -11,7 +11,7 @@ use msrp_relay::{ConfigError, Relay, RelayCommand, RelayConfig, RelayEvent};
 use msrp_transport::{
     DriverConfig,
     listen::{ListenAddress, ListenOptions, bind},
-    mio_driver::{Handle, HandleError, Host, Server, ServerError},
+    mio_driver::{HandleError, Host, Server, ServerError},
     tls_config::{
         ClientCertificates, ClientTls, RootCertStore, ServerTls, TlsConfigError, format_fingerprint,
         roots_from_pem, server_config,
@@ -22,7 +22,13 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use super::{Settings, SettingsError, settings, users::Users};
+use super::{
+    Settings, SettingsError,
+    admin::{self, Guard},
+    settings,
+    shards::Shards,
+    users::Users,
+};
 use crate::identity::{SelfSignedError, self_signed};
 
 /// Why the relay did not start, or did not go on.
@@ -84,6 +90,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         .iter()
         .map(|&address| bind_one(address))
         .collect::<Result<Vec<_>, _>>()?;
+    let admin = settings.admin.map(bind_admin).transpose()?;
     let users = Users::load(settings)?;
     if users.len() == 0 {
         tracing::warn!("there are no users (--users, --user): nobody can be given a URI");
@@ -103,7 +110,14 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         server.listen_on(socket, address.scheme, tls)?;
         lines.push(format!("listening on {address}"));
     }
-    obey_signals(server.handle(), settings.clone()).map_err(|error| Failure::Ran(error.to_string()))?;
+    let shards = Shards::new([server.handle()]);
+    if let Some((socket, address)) = admin {
+        let guard = Guard::new(settings.admin_token.clone());
+        admin::serve(socket, shards.clone(), guard)
+            .map_err(|error| Failure::Ran(format!("admin server: {error}")))?;
+        lines.push(format!("listening on http://{address}"));
+    }
+    obey_signals(shards, settings.clone()).map_err(|error| Failure::Ran(error.to_string()))?;
     announce(&lines).map_err(|error| Failure::Ran(format!("standard output: {error}")))?;
     server
         .run(&mut Log)
@@ -118,6 +132,13 @@ fn bind_one(address: ListenAddress) -> Result<Bound, Failure> {
         ..address
     };
     Ok(Bound { address, socket })
+}
+
+fn bind_admin(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let failed = |error: io::Error| Failure::Asked(format!("--admin http://{address}: {error}"));
+    let socket = bind(address, ListenOptions::default()).map_err(failed)?;
+    let local = socket.local_addr().map_err(failed)?;
+    Ok((socket, local))
 }
 
 fn relay(settings: &Settings, bound: &[Bound], users: Users) -> Result<Relay, Failure> {
@@ -169,7 +190,7 @@ fn tls(settings: &Settings) -> Result<Option<ServerTls>, Failure> {
 }
 
 /// SIGHUP reads the users again; SIGTERM and SIGINT drain, and a second one ends at once.
-fn obey_signals(handle: Handle<Relay>, settings: Settings) -> io::Result<()> {
+fn obey_signals(shards: Shards, settings: Settings) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGTERM, SIGINT])?;
     std::thread::Builder::new()
         .name("signals".to_owned())
@@ -180,20 +201,20 @@ fn obey_signals(handle: Handle<Relay>, settings: Settings) -> io::Result<()> {
                     SIGHUP => match Users::load(&settings) {
                         Ok(users) => {
                             tracing::info!(users = users.len(), "users read again");
-                            handle.command(RelayCommand::ReplaceAuthStore(Box::new(users)))
+                            shards.command(|| RelayCommand::ReplaceAuthStore(Box::new(users.clone())))
                         }
                         Err(error) => {
                             tracing::error!(%error, "users not read again; the old ones stay");
                             Ok(())
                         }
                     },
-                    _ if ending => handle.shutdown(std::time::Duration::ZERO),
+                    _ if ending => shards.shutdown(std::time::Duration::ZERO),
                     _ => {
                         ending = true;
                         tracing::info!("draining");
-                        handle
-                            .command(RelayCommand::Drain)
-                            .and_then(|()| handle.shutdown(settings.drain))
+                        shards
+                            .command(|| RelayCommand::Drain)
+                            .and_then(|()| shards.shutdown(settings.drain))
                     }
                 };
                 match said {

@@ -36,6 +36,12 @@ pub enum SettingsError {
     HalfIdentity,
     /// A number of which there has to be one at least.
     Zero(&'static str),
+    /// An address for the admin server that is none.
+    Admin(String),
+    /// An admin server that others can reach, for anybody.
+    OpenAdmin(SocketAddr),
+    /// A token that cannot be sent, or none at all.
+    AdminToken,
     /// More workers than there can be.
     Workers(usize),
 }
@@ -57,6 +63,15 @@ impl std::fmt::Display for SettingsError {
             Self::Tls(path, error) => write!(f, "{}: {error}", path.display()),
             Self::HalfIdentity => f.write_str("--cert and --key go together; only one of them is given"),
             Self::Zero(flag) => write!(f, "{flag} 0: at least 1 is wanted"),
+            Self::Admin(text) => write!(
+                f,
+                "--admin {text}: an address is wanted, such as http://127.0.0.1:9090"
+            ),
+            Self::OpenAdmin(address) => write!(
+                f,
+                "--admin http://{address}: others can reach this address; --admin-token says what they have to show"
+            ),
+            Self::AdminToken => f.write_str("--admin-token: visible characters without spaces are wanted"),
             Self::Workers(workers) => write!(
                 f,
                 "--workers {workers}: this version runs one worker; start it with --workers 1 or without the flag"
@@ -98,6 +113,10 @@ pub struct Settings {
     pub max_memory: usize,
     /// How long to drain.
     pub drain: Duration,
+    /// Where the admin server listens.
+    pub admin: Option<SocketAddr>,
+    /// What its clients have to show.
+    pub admin_token: Option<String>,
 }
 
 /// Reads a file, naming it in the error.
@@ -177,6 +196,20 @@ impl Settings {
             Some(0) => return Err(SettingsError::Zero("--workers")),
             Some(workers) => return Err(SettingsError::Workers(workers)),
         }
+        let admin = match options.admin.or(file.admin) {
+            None => None,
+            Some(text) => Some(admin_address(&text).ok_or(SettingsError::Admin(text))?),
+        };
+        let admin_token = options
+            .admin_token
+            .or(file.admin_token)
+            .map(admin_token)
+            .transpose()?;
+        if let Some(address) = admin.filter(|address| !address.ip().is_loopback())
+            && admin_token.is_none()
+        {
+            return Err(SettingsError::OpenAdmin(address));
+        }
         let min_expires = options.min_expires.or(file.min_expires).unwrap_or(60);
         let max_expires = options.max_expires.or(file.max_expires).unwrap_or(3600);
         // Who sets one bound only does not have to think of the default between them.
@@ -198,6 +231,8 @@ impl Settings {
             max_connections: at_least_one("--max-connections", max_connections)?,
             max_memory: at_least_one("--max-memory", max_memory)?,
             drain: Duration::from_secs(options.drain.or(file.drain).unwrap_or(10)),
+            admin,
+            admin_token,
             listen,
         })
     }
@@ -208,6 +243,24 @@ impl Settings {
             .iter()
             .any(|listener| listener.scheme == Scheme::Msrps)
     }
+}
+
+/// The address in `http://IP:PORT`.
+fn admin_address(text: &str) -> Option<SocketAddr> {
+    let rest = text.strip_prefix("http://")?;
+    rest.strip_suffix('/').unwrap_or(rest).parse().ok()
+}
+
+/// The token, or what stands in the file that is named by `@FILE`.
+fn admin_token(text: String) -> Result<String, SettingsError> {
+    let token = match text.strip_prefix('@') {
+        Some(path) => read(Path::new(path))?.trim().to_owned(),
+        None => text,
+    };
+    if token.is_empty() || !token.bytes().all(|octet| octet.is_ascii_graphic()) {
+        return Err(SettingsError::AdminToken);
+    }
+    Ok(token)
 }
 
 /// Certificate and key from their files, tried out together.

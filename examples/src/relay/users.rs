@@ -9,6 +9,7 @@ use msrp_relay::{
 use super::{Settings, SettingsError, settings};
 
 /// Users of both sources; the command line wins.
+#[derive(Clone)]
 pub(super) struct Users {
     given: MemoryAuthStore,
     file: HtdigestFile,

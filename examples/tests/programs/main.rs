@@ -3,7 +3,9 @@
 mod foreign;
 mod foreign_clients;
 mod hostile_neighbours;
+mod http;
 mod quickstart;
+mod relay_admin;
 mod relay_limits;
 mod relay_options;
 mod relay_signals;

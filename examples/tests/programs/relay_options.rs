@@ -113,6 +113,7 @@ fn the_sample_configuration_can_be_used() {
         "users",
         "alice:relay.example.com:228077dd83232f11146688d20e4810da\n",
     );
+    let token = folder.file("token", "sesame\n");
     let sample = include_str!("../../relay.toml")
         .replace("/etc/msrp/users", &users)
         .replace("/etc/msrp/cert.pem", &cert)
@@ -132,7 +133,10 @@ fn the_sample_configuration_can_be_used() {
         .collect();
     let file = folder.file(
         "everything.toml",
-        &everything.replace("/etc/msrp/roots.pem", &cert),
+        &everything
+            .replace("/etc/msrp/roots.pem", &cert)
+            .replace("/etc/msrp/admin-token", &token)
+            .replace("127.0.0.1:9090", "127.0.0.1:0"),
     );
     let running = Running::start(1, &["--config", &file]);
     assert_eq!(running.listeners[0].0, "msrps");

@@ -335,7 +335,8 @@ impl Relay {
             listener,
             Owner::Client(from),
             verified.user,
-            now + life,
+            now,
+            seconds,
         );
         data.bindings.push(binding);
         let uri = self.bindings.uri(binding);

@@ -15,6 +15,7 @@ use crate::{
     failure::{ChunkContext, Tag},
     forward::{Reason, incoming::Held},
     relay::Relay,
+    session::Traffic,
 };
 
 /// One message under way between two connections. Nothing of it is kept here but its position, and whom to tell of
@@ -117,6 +118,7 @@ impl Relay {
         self.stats.lanes_opened += 1;
         incoming.lane = Some(lane);
         let held = incoming.held.take();
+        self.count(route, Traffic::octets(held.len()));
         if let Some((_, data)) = self.table.get_mut(from) {
             data.rare().lanes_in.push(lane);
             data.prove();
@@ -276,6 +278,9 @@ impl Relay {
             self.detach_lane(lane);
         }
         if let Some(incoming) = self.take_incoming(from) {
+            if let Some(route) = incoming.route {
+                self.count(route, Traffic::chunk(0, incoming.ended));
+            }
             self.accept(from, incoming.id);
         }
     }

@@ -12,6 +12,7 @@ use crate::{
     failure::{Context, RequestContext, Tag},
     forward::{Reason, incoming::Held, send::refusal},
     relay::Relay,
+    session::Traffic,
 };
 
 impl Relay {
@@ -76,6 +77,7 @@ impl Relay {
             Ok(_) => {
                 if is_report {
                     self.stats.reports_forwarded += 1;
+                    self.count(route, Traffic::REPORT);
                 } else {
                     self.stats.others_forwarded += 1;
                 }

@@ -23,6 +23,23 @@ pub(crate) struct Route {
     pub(crate) binding: BindingId,
     /// How many URIs of To-Path are ours.
     pub(crate) own: Own,
+    /// Whether the request comes from the owner of that URI; else it goes to the owner.
+    pub(crate) from_owner: bool,
+    /// The second URI of ours, where both ends of the session use this relay.
+    pub(crate) second: Option<BindingId>,
+}
+
+impl Route {
+    /// The way from the owner of a URI of ours to a host that is none of our clients.
+    pub(crate) fn outward(out: ConnectionHandle, binding: BindingId) -> Self {
+        Self {
+            out,
+            binding,
+            own: Own::One,
+            from_owner: true,
+            second: None,
+        }
+    }
 }
 
 /// What routing came to.
@@ -88,22 +105,27 @@ impl Relay {
             {
                 binding.learn(previous, from);
             }
-            return self.forward_by(self.way_to(owner), id, Own::One);
+            return self.forward_by(Route {
+                from_owner: false,
+                ..Route::outward(self.way_to(owner), id)
+            });
         }
         let next_len = memchr::memchr(b' ', rest).unwrap_or(rest.len());
         let next = rest.get(..next_len).unwrap_or_default();
         if let Some(out) = binding.peer(next)
             && self.table.get(out).is_some_and(|(c, _)| !c.is_closed())
         {
-            return self.forward_by(out, id, Own::One);
+            return self.forward_by(Route::outward(out, id));
         }
         if let Some(second) = self.bindings.find(now, next) {
             // Both ends of the session use this relay. It stands in the path twice, with two tokens; the same token twice
             // leads nowhere (row 4976-G-01).
             return match self.bindings.get(second) {
-                Some(binding) if second != id && next_len < rest.len() => {
-                    self.forward_by(self.way_to(binding.owner), id, Own::Two)
-                }
+                Some(binding) if second != id && next_len < rest.len() => self.forward_by(Route {
+                    own: Own::Two,
+                    second: Some(second),
+                    ..Route::outward(self.way_to(binding.owner), id)
+                }),
                 _ => Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession),
             };
         }
@@ -159,18 +181,16 @@ impl Relay {
                 if let Some(binding) = self.bindings.get_mut(id) {
                     binding.learn(&next, out);
                 }
-                self.forward_by(out, id, Own::One)
+                self.forward_by(Route::outward(out, id))
             }
             HopState::Connecting(token) => Decision::Connect(token, id),
             HopState::Full => Decision::Refuse(StatusCode::REQUEST_TIMEOUT, Reason::NoRoom),
         }
     }
 
-    fn forward_by(&self, out: ConnectionHandle, binding: BindingId, own: Own) -> Decision {
-        match self.table.get(out) {
-            Some((connection, _)) if !connection.is_closed() => {
-                Decision::Forward(Route { out, binding, own })
-            }
+    fn forward_by(&self, route: Route) -> Decision {
+        match self.table.get(route.out) {
+            Some((connection, _)) if !connection.is_closed() => Decision::Forward(route),
             _ => Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession),
         }
     }

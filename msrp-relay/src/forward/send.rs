@@ -14,6 +14,7 @@ use crate::{
     failure::{Context, Tag},
     forward::{Reason, Route, incoming::Held},
     relay::Relay,
+    session::Traffic,
 };
 
 impl Relay {
@@ -54,6 +55,9 @@ impl Relay {
             return;
         };
         if let Some(lane) = incoming.lane {
+            if let Some(route) = incoming.route {
+                self.count(route, Traffic::octets(data.len()));
+            }
             self.write_lane(from, key, lane, data);
             return;
         }
@@ -114,8 +118,10 @@ impl Relay {
         };
         let Some(route) = incoming.route else { return };
         let id = incoming.id;
+        let passed = Traffic::chunk(incoming.held.len(), incoming.ended);
         match self.dispatch(from, key, route) {
             Ok(()) => {
+                self.count(route, passed);
                 let done = self.take_incoming(from);
                 self.accept(from, id);
                 if let (Some(done), Some((connection, _))) = (done, self.table.get_mut(from)) {

@@ -6,11 +6,13 @@ use std::{
         Arc,
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mio::Waker;
 use msrp_core::node::{Node, Ticket};
+
+use super::Server;
 
 /// What can be said to the loop.
 pub(super) enum Message<N: Node> {
@@ -18,7 +20,11 @@ pub(super) enum Message<N: Node> {
     Answer(Ticket, N::Answer),
     Resolved(u64, std::io::Result<Vec<SocketAddr>>),
     Shutdown(Duration),
+    Call(ServerCall<N>),
 }
+
+/// What [`Handle::call`] runs, with the time of the turn.
+pub type ServerCall<N> = Box<dyn FnOnce(&mut Server<N>, Instant) + Send>;
 
 /// Why something could not be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +87,19 @@ impl<N: Node> Handle<N> {
     /// [`HandleError`].
     pub fn shutdown(&self, deadline: Duration) -> Result<(), HandleError> {
         self.say(Message::Shutdown(deadline))
+    }
+
+    /// Runs this on the loop's thread, between two turns: for what has to reach the server itself, such as
+    /// [`set_listener_tls`](Server::set_listener_tls), or needs an answer from the node. It should return soon, as
+    /// nothing is moved meanwhile.
+    ///
+    /// # Errors
+    /// [`HandleError`]; nothing is run.
+    pub fn call(
+        &self,
+        call: impl FnOnce(&mut Server<N>, Instant) + Send + 'static,
+    ) -> Result<(), HandleError> {
+        self.say(Message::Call(Box::new(call)))
     }
 
     pub(super) fn say(&self, message: Message<N>) -> Result<(), HandleError> {

@@ -19,7 +19,7 @@ mod server;
 mod socket;
 
 pub use self::{
-    handle::{Handle, HandleError},
+    handle::{Handle, HandleError, ServerCall},
     host::{Host, ServerError},
     server::Server,
 };

@@ -307,6 +307,7 @@ impl<N: Node> Server<N> {
                 }
                 Message::Answer(ticket, answer) => self.node.handle_answer(now, ticket, answer),
                 Message::Resolved(id, addresses) => self.resolved(now, id, addresses),
+                Message::Call(call) => call(self, now),
                 Message::Shutdown(deadline) => {
                     self.shutdown = Some(now + deadline);
                     for mut listener in self.listeners.drain(..) {
