@@ -8,10 +8,15 @@ use crate::listen::ListenOptions;
 /// that makes many of them end one after the other must not cause many looks; deadlines are kept this much late at worst.
 pub(crate) const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
+/// How often at most a driver looks for open connections whose peers are to be asked for a sign of life: they may be many,
+/// and a second more or less does not matter.
+pub(crate) const KEEP_ALIVE_CHECK: Duration = Duration::from_secs(1);
+
 /// Bounds of a driver.
 ///
 /// The driver's own memory is one read block of [`read_block`](Self::read_block) octets, a few hundred octets for each
-/// connection (the lean driver: at most 200), and for a TLS connection what [`Tls`](crate::layer::Tls) holds.
+/// connection (the lean driver: at most 200), and for TLS and WebSocket connections what [`Tls`](crate::layer::Tls) and
+/// [`WebSocketConfig`](crate::layer::WebSocketConfig) say.
 #[derive(Clone, Debug)]
 pub struct DriverConfig {
     pub(crate) max_connections: usize,
@@ -93,7 +98,7 @@ impl DriverConfig {
         self
     }
 
-    /// How long a TLS handshake may take. Default 10 s.
+    /// How long the handshakes of the layers (TLS, WebSocket) may take together. Default 10 s.
     pub fn handshake_timeout(mut self, time: Duration) -> Self {
         self.handshake_timeout = time;
         self

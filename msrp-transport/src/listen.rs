@@ -6,13 +6,16 @@ use std::{
     str::FromStr,
 };
 
-use msrp_core::grammar::Scheme;
+use msrp_core::{grammar::Scheme, node::TransportKind};
 
-/// An address to listen on: `msrp://IP:PORT` for TCP, `msrps://IP:PORT` for TLS.
+/// An address to listen on: `msrp://IP:PORT` for TCP, `msrps://IP:PORT` for TLS, `ws://IP:PORT` and `wss://IP:PORT` for
+/// WebSocket over either (RFC 7977).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListenAddress {
     /// `msrps` listens for TLS.
     pub scheme: Scheme,
+    /// TCP or WebSocket.
+    pub transport: TransportKind,
     /// IP address and port; port 0 takes any free one.
     pub address: SocketAddr,
 }
@@ -21,8 +24,8 @@ pub struct ListenAddress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListenAddressError {
-    /// Neither `msrp://` nor `msrps://`.
-    #[error("a listener begins with msrp:// or msrps://")]
+    /// None of the four schemes.
+    #[error("a listener begins with msrp://, msrps://, ws:// or wss://")]
     Scheme,
     /// No IP address with a port.
     #[error("a listener names an IP address and a port, such as msrp://127.0.0.1:2855")]
@@ -34,23 +37,31 @@ impl FromStr for ListenAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (scheme, rest) = text.split_once("://").ok_or(ListenAddressError::Scheme)?;
-        let scheme = match &scheme.to_ascii_lowercase()[..] {
-            "msrp" => Scheme::Msrp,
-            "msrps" => Scheme::Msrps,
+        let (scheme, transport) = match &scheme.to_ascii_lowercase()[..] {
+            "msrp" => (Scheme::Msrp, TransportKind::Tcp),
+            "msrps" => (Scheme::Msrps, TransportKind::Tcp),
+            "ws" => (Scheme::Msrp, TransportKind::WebSocket),
+            "wss" => (Scheme::Msrps, TransportKind::WebSocket),
             _ => return Err(ListenAddressError::Scheme),
         };
         let address = rest
             .trim_end_matches('/')
             .parse()
             .map_err(|_| ListenAddressError::Address)?;
-        Ok(Self { scheme, address })
+        Ok(Self {
+            scheme,
+            transport,
+            address,
+        })
     }
 }
 
 impl std::fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let scheme = match self.scheme {
-            Scheme::Msrps => "msrps",
+        let scheme = match (self.transport, self.scheme) {
+            (TransportKind::WebSocket, Scheme::Msrps) => "wss",
+            (TransportKind::WebSocket, _) => "ws",
+            (_, Scheme::Msrps) => "msrps",
             _ => "msrp",
         };
         write!(f, "{scheme}://{}", self.address)
@@ -123,7 +134,13 @@ mod tests {
 
     #[test]
     fn addresses_are_read_and_written() {
-        for text in ["msrp://127.0.0.1:2855", "msrps://[::1]:0", "msrp://0.0.0.0:1"] {
+        for text in [
+            "msrp://127.0.0.1:2855",
+            "msrps://[::1]:0",
+            "msrp://0.0.0.0:1",
+            "ws://127.0.0.1:80",
+            "wss://[::]:443",
+        ] {
             assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
         }
         for (text, error) in [

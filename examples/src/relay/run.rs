@@ -6,10 +6,14 @@ use std::{
     time::Instant,
 };
 
-use msrp_core::{grammar::Scheme, node::ListenerId};
+use msrp_core::{
+    grammar::Scheme,
+    node::{ListenerId, TransportKind},
+};
 use msrp_relay::{ConfigError, Relay, RelayCommand, RelayConfig, RelayEvent};
 use msrp_transport::{
     DriverConfig,
+    layer::{Incoming, WebSocketConfig},
     listen::{ListenAddress, ListenOptions, bind},
     mio_driver::{HandleError, Host, Server, ServerError},
     tls_config::{
@@ -107,7 +111,11 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     let mut lines = Vec::new();
     for Bound { address, socket } in bound {
         let tls = tls.clone().filter(|_| address.scheme == Scheme::Msrps);
-        server.listen_on(socket, address.scheme, tls)?;
+        let mut incoming = Incoming::from(tls);
+        if address.transport == TransportKind::WebSocket {
+            incoming = incoming.with_websocket(WebSocketConfig::new());
+        }
+        server.listen_on(socket, address.scheme, incoming)?;
         lines.push(format!("listening on {address}"));
     }
     let shards = Shards::new([server.handle()]);

@@ -210,6 +210,10 @@ impl Connection {
         self.stats.octets_in += block.len() as u64;
         self.dry &= block.is_empty();
         self.rx.push(block);
+        self.pause_when_full(now);
+    }
+
+    fn pause_when_full(&mut self, now: Instant) {
         if self.rx.len() >= self.config.rx_limit && !self.paused {
             self.paused = true;
             self.transactions.pause(now);
@@ -218,10 +222,11 @@ impl Connection {
 
     /// With [`Framing::Message`]: the transport's message whose octets came last is complete.
     pub fn handle_message_end(&mut self, now: Instant) {
-        self.clock(now);
+        let now = self.clock(now);
         if self.closing.is_none() && !self.eof {
             self.dry = false;
             self.rx.push_message_end();
+            self.pause_when_full(now);
         }
     }
 

@@ -11,6 +11,9 @@ const COPY_BELOW: usize = 16 * 1024;
 /// every end-line.
 const STITCH: usize = 512;
 
+/// What the end of a message counts for: a peer that sends messages of nothing is held back too.
+const MESSAGE_END: usize = 64;
+
 /// The blocks that were read, in order. Bodies stay where they were read; only the few octets around a block's border
 /// are copied together.
 #[derive(Debug, Default)]
@@ -32,7 +35,7 @@ enum Block {
 }
 
 impl Rx {
-    /// Octets that wait.
+    /// Octets that wait, with a few for each end of a message.
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -61,6 +64,7 @@ impl Rx {
 
     pub(super) fn push_message_end(&mut self) {
         self.blocks.push_back(Block::MessageEnd);
+        self.len += MESSAGE_END;
     }
 
     /// The octets to decode.
@@ -97,6 +101,7 @@ impl Rx {
             }
             Some(Block::MessageEnd) => {
                 self.blocks.pop_front();
+                self.len -= MESSAGE_END;
                 Advance::MessageEnd
             }
             Some(Block::Octets(next)) => {

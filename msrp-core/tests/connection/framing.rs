@@ -159,3 +159,18 @@ fn a_whole_chunk_that_no_message_holds_is_not_taken() {
         assert_eq!(sent.is_ok(), taken, "{len}: {sent:?}");
     }
 }
+
+#[test]
+fn messages_of_nothing_fill_the_receive_buffer_too() {
+    let (now, mut connection) = connection();
+    let mut messages = 0;
+    while connection.wants_read() {
+        connection.handle_message_end(now);
+        messages += 1;
+        assert!(messages < 10_000);
+    }
+    assert!(matches!(
+        connection.poll_event(now),
+        Some(Event::Closed { reason }) if matches!(reason.kind, CloseReason::Decode(error) if error.kind == DecodeErrorKind::TruncatedMessage)
+    ));
+}

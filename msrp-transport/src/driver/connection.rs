@@ -1,6 +1,6 @@
 //! What happens on the sockets: handshakes, reads, writes, closes.
 
-use std::time::Instant;
+use std::{io, time::Instant};
 
 use msrp_core::node::{ConnectFailure, ConnectToken, ConnectionHandle, Node, PeerInfo};
 
@@ -10,9 +10,9 @@ use super::{
     wake::Source,
 };
 use crate::{
-    config::CHECK_INTERVAL,
+    config::{CHECK_INTERVAL, KEEP_ALIVE_CHECK},
     io::BoxedIo,
-    layer::{Layer, ReadOutcome},
+    layer::{Layer, ReadOutcome, WriteOutcome},
 };
 
 impl<N: Node> Driver<N> {
@@ -123,20 +123,23 @@ impl<N: Node> Driver<N> {
                 return;
             }
             match socket.read(&mut self.blocks) {
-                Ok(ReadOutcome::Octets { octets, .. }) => {
+                Ok(ReadOutcome::Octets {
+                    octets, message_end, ..
+                }) => {
                     // Whether there is more is for the stream to say: only a refusal makes it call the waker.
                     budget = budget.saturating_sub(octets.len().max(512));
                     if !octets.is_empty() {
                         self.node.handle_read(now, handle, octets);
+                    }
+                    if message_end {
+                        self.node.handle_message_end(now, handle);
                     }
                 }
                 Ok(ReadOutcome::WouldBlock) => {}
                 Ok(ReadOutcome::Eof) => self.node.handle_eof(now, handle),
                 Err(error) => {
                     tracing::debug!(kind = %error.kind(), "read failed");
-                    // An alert that says what was wrong may wait in the layer.
-                    let _lost_with_the_socket = socket.flush();
-                    return self.reset(now, key, handle);
+                    return self.fail(now, key, handle, &error);
                 }
             }
         }
@@ -162,12 +165,27 @@ impl<N: Node> Driver<N> {
             let Some(mut transmit) = self.node.poll_transmit(now, handle, self.config.transmit_budget) else {
                 break;
             };
-            failed = socket.write(&mut transmit).is_err();
+            match socket.write(&mut transmit) {
+                Ok(WriteOutcome::Incomplete) => break,
+                Ok(_) => {}
+                Err(_) => failed = true,
+            }
         }
         if failed || socket.flush().is_err() {
             return self.reset(now, key, handle);
         }
         self.queue_read(key);
+    }
+
+    /// Reading has failed.
+    fn fail(&mut self, now: Instant, key: usize, handle: ConnectionHandle, error: &io::Error) {
+        if error.kind() == io::ErrorKind::InvalidData {
+            // The layer's word about what was wrong is not to be overtaken by a reset.
+            self.node.handle_reset(now, handle);
+            self.leave(now, key);
+        } else {
+            self.reset(now, key, handle);
+        }
     }
 
     fn reset(&mut self, now: Instant, key: usize, handle: ConnectionHandle) {
@@ -218,18 +236,17 @@ impl<N: Node> Driver<N> {
         let mut peer = std::mem::take(&mut handshake.peer);
         if let Some(failure) = failure {
             tracing::debug!(%failure, "handshake failed");
-            // The alert that says what went wrong is still to leave.
+            let failure = socket.layer.handshake_failure(failure);
+            // The alert, or response, that says what went wrong is still to leave.
             self.leave(now, key);
             if let Who::Node(token) = who {
-                self.connect_failed(now, token, ConnectFailure::Tls(failure));
+                self.connect_failed(now, token, failure);
             }
             return;
         }
         // The last message of the handshake; a socket that cannot take it is found out when it is read.
         let _found_out_later = socket.flush();
-        if !matches!(socket.layer, Layer::Plain) {
-            peer = peer.with_security(socket.layer.security());
-        }
+        peer = socket.layer.describe(peer);
         let handle = match who {
             Who::Peer => self.node.handle_accepted(now, peer).ok(),
             Who::Node(token) => self.node.handle_connected(now, token, Ok(peer)),
@@ -238,7 +255,11 @@ impl<N: Node> Driver<N> {
             return self.close(now, key);
         };
         socket.phase = Phase::Open(handle);
-        self.timed -= 1;
+        socket.layer.opened(now);
+        match socket.deadline() {
+            Some(deadline) => self.check_at(deadline),
+            None => self.timed -= 1,
+        }
         self.handles.insert(handle, key);
         for octets in early {
             self.node.handle_read(now, handle, octets);
@@ -266,9 +287,9 @@ impl<N: Node> Driver<N> {
         let Some(socket) = self.sockets.get_mut(key) else {
             return;
         };
+        self.timed += usize::from(socket.deadline().is_none());
         if let Some(handle) = socket.handle() {
             self.handles.remove(handle);
-            self.timed += 1;
         }
         let deadline = now + self.config.close_timeout;
         socket.phase = Phase::Closing(Closing::new(deadline));
@@ -289,7 +310,7 @@ impl<N: Node> Driver<N> {
         self.next_check = Some(self.next_check.map_or(deadline, |at| at.min(deadline)));
     }
 
-    /// Ends what has taken too long to shake hands or close.
+    /// Ends what has taken too long to shake hands or close, and sees to the keep-alive of open connections.
     pub(super) fn check_deadlines(&mut self, now: Instant) {
         if self.timed == 0 {
             self.next_check = None;
@@ -305,21 +326,36 @@ impl<N: Node> Driver<N> {
             .map(|(key, _)| key)
             .collect();
         for key in over {
-            let who = match self.sockets.get(key).map(|socket| &socket.phase) {
-                Some(Phase::Handshake(handshake)) => Some(handshake.who),
-                _ => None,
+            let Some(socket) = self.sockets.get_mut(key) else {
+                continue;
             };
-            self.remove(key);
-            if let Some(Who::Node(token)) = who {
-                self.connect_failed(now, token, ConnectFailure::TimedOut);
+            match &socket.phase {
+                Phase::Open(handle) => {
+                    let (handle, unread) = (*handle, socket.readable);
+                    let alive = socket.layer.keep_alive(now, unread);
+                    if !alive || socket.flush().is_err() {
+                        tracing::debug!(alive, "connection given up: no sign of life");
+                        self.reset(now, key, handle);
+                    }
+                }
+                Phase::Handshake(handshake) => {
+                    let who = handshake.who;
+                    self.remove(key);
+                    if let Who::Node(token) = who {
+                        self.connect_failed(now, token, ConnectFailure::TimedOut);
+                    }
+                }
+                Phase::Closing(_) => self.remove(key),
             }
         }
-        let next = self
-            .sockets
-            .iter()
-            .filter_map(|(_, socket)| socket.deadline())
-            .min();
-        self.next_check = next.map(|at| at.max(now + CHECK_INTERVAL));
+        let sockets = self.sockets.iter().filter_map(|(_, socket)| {
+            let soonest = match socket.phase {
+                Phase::Open(_) => KEEP_ALIVE_CHECK,
+                _ => CHECK_INTERVAL,
+            };
+            Some(socket.deadline()?.max(now + soonest))
+        });
+        self.next_check = sockets.min();
     }
 
     /// Closes everything, as well as it goes at once.

@@ -59,7 +59,7 @@ use crate::{
     config::DriverConfig,
     handles::Handles,
     io::Io,
-    layer::Incoming,
+    layer::{Incoming, Unfit},
     listen::{ListenAddress, bind},
     resolve::AsyncResolve,
     runtime::{Listener, Runtime},
@@ -81,6 +81,12 @@ pub enum ListenError {
     /// A TLS listener needs a certificate.
     #[error("{address} listens for TLS but has no certificate")]
     NoIdentity {
+        /// The address.
+        address: ListenAddress,
+    },
+    /// This build is without the feature `websocket`.
+    #[error("{address} listens for WebSocket, which this build is without")]
+    NoWebSocket {
         /// The address.
         address: ListenAddress,
     },
@@ -176,6 +182,12 @@ impl<N: Node> Driver<N> {
         &mut self.node
     }
 
+    /// Bounds and rules of outgoing WebSocket connections.
+    #[cfg(feature = "websocket")]
+    pub fn set_client_websocket(&mut self, config: crate::layer::WebSocketConfig) {
+        self.connector.outgoing.websocket = Arc::new(config);
+    }
+
     /// What outgoing TLS connections trust, and present. Without it there are none.
     #[cfg(feature = "tls")]
     pub fn set_client_tls(&mut self, tls: crate::tls_config::ClientTls) {
@@ -199,8 +211,8 @@ impl<N: Node> Driver<N> {
         }));
     }
 
-    /// Listens on an address; with the scheme `msrps` a TLS configuration is needed, with `msrp` it is not used. Answers
-    /// the id that the node will see, and the address with its real port.
+    /// Listens on an address; with the scheme `msrps` or `wss` a TLS configuration is needed, with `msrp` or `ws` it is not
+    /// used; with `ws` and `wss` WebSocket has its defaults unless `incoming` has others. Answers the id that the node will see, and the address with its real port.
     ///
     /// # Errors
     /// [`ListenError`].
@@ -212,12 +224,16 @@ impl<N: Node> Driver<N> {
         let failed = |source| ListenError::Listen { address, source };
         let socket = bind(address.address, self.config.listen).map_err(failed)?;
         let local = socket.local_addr().map_err(failed)?;
-        let id = self.listen_on(socket, address.scheme, incoming)?;
+        let real = ListenAddress {
+            address: local,
+            ..address
+        };
+        let id = self.listen_as(socket, real, incoming.into())?;
         Ok((id, local))
     }
 
     /// Listens on a socket that is bound already: by [`bind`], so that its port is known before there is a node, or by
-    /// whoever started the process. It has to be non-blocking.
+    /// whoever started the process. It has to be non-blocking. For WebSocket, `incoming` has to say so.
     ///
     /// # Errors
     /// As [`listen`](Self::listen).
@@ -227,14 +243,27 @@ impl<N: Node> Driver<N> {
         scheme: Scheme,
         incoming: impl Into<Incoming>,
     ) -> Result<ListenerId, ListenError> {
+        let incoming = incoming.into();
         let address = ListenAddress {
             scheme,
+            transport: incoming.transport(),
             address: socket.local_addr()?,
         };
+        self.listen_as(socket, address, incoming)
+    }
+
+    fn listen_as(
+        &mut self,
+        socket: std::net::TcpListener,
+        address: ListenAddress,
+        incoming: Incoming,
+    ) -> Result<ListenerId, ListenError> {
         let incoming = incoming
-            .into()
-            .for_scheme(scheme)
-            .ok_or(ListenError::NoIdentity { address })?;
+            .fit(address.scheme, address.transport)
+            .map_err(|unfit| match unfit {
+                Unfit::NoIdentity => ListenError::NoIdentity { address },
+                Unfit::NoWebSocket => ListenError::NoWebSocket { address },
+            })?;
         let socket = self
             .runtime
             .listen(socket)

@@ -111,13 +111,14 @@ impl Socket {
         outcome
     }
 
-    pub(super) fn write(&mut self, transmit: &mut Transmit<'_>) -> io::Result<()> {
+    pub(super) fn write(&mut self, transmit: &mut Transmit<'_>) -> io::Result<WriteOutcome> {
         self.unflushed = true;
         let (layer, mut polled) = self.split();
-        if layer.write(&mut polled, transmit)? == WriteOutcome::WouldBlock {
+        let outcome = layer.write(&mut polled, transmit)?;
+        if outcome == WriteOutcome::WouldBlock {
             self.writable = false;
         }
-        Ok(())
+        Ok(outcome)
     }
 
     /// Writes what the layer holds, and has the stream let go of what it holds itself.
@@ -179,7 +180,7 @@ impl Socket {
         match &self.phase {
             Phase::Handshake(handshake) => Some(handshake.deadline),
             Phase::Closing(closing) => Some(closing.deadline),
-            Phase::Open(_) => None,
+            Phase::Open(_) => self.layer.keep_alive_deadline(),
         }
     }
 

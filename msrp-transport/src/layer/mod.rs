@@ -1,4 +1,4 @@
-//! What stands between a socket and a node: nothing, or TLS.
+//! What stands between a socket and a node: nothing, TLS, or WebSocket above either.
 //!
 //! Layers do no input or output of their own. They take octets from anything that reads and give octets to anything
 //! that writes, so that handshakes, partial records and closes can be played in memory as well.
@@ -7,16 +7,26 @@ mod choice;
 mod plain;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "websocket")]
+mod websocket;
 
-use std::io::{self, Read, Write};
+use std::{
+    io::{self, Read, Write},
+    time::Instant,
+};
 
 use bytes::BytesMut;
-use msrp_core::{connection::Transmit, node::Security};
+use msrp_core::{
+    connection::Transmit,
+    node::{ConnectFailure, PeerInfo, Security},
+};
 
 pub use self::choice::Incoming;
-pub(crate) use self::choice::Outgoing;
+pub(crate) use self::choice::{Outgoing, Unfit};
 #[cfg(feature = "tls")]
 pub use self::tls::{Tls, TlsError};
+#[cfg(feature = "websocket")]
+pub use self::websocket::{FrameError, HandshakePolicy, Refusal, WebSocket, WebSocketConfig};
 use crate::block::Blocks;
 
 /// The layer of one connection.
@@ -28,6 +38,9 @@ pub enum Layer {
     /// TLS, as client or as server.
     #[cfg(feature = "tls")]
     Tls(Box<Tls>),
+    /// WebSocket, as client or as server, above a plain stream or TLS.
+    #[cfg(feature = "websocket")]
+    WebSocket(Box<WebSocket>),
 }
 
 /// What a read came to.
@@ -39,6 +52,8 @@ pub enum ReadOutcome {
     Octets {
         /// The octets.
         octets: BytesMut,
+        /// On a transport of messages: a message of the peer ends with them.
+        message_end: bool,
         /// Whether to read again without waiting.
         more: bool,
     },
@@ -56,6 +71,8 @@ pub enum WriteOutcome {
     Done,
     /// The sink takes no more now.
     WouldBlock,
+    /// What was lent is the beginning of a chunk, whose rest the layer waits for.
+    Incomplete,
 }
 
 impl Layer {
@@ -65,6 +82,8 @@ impl Layer {
             Layer::Plain => false,
             #[cfg(feature = "tls")]
             Layer::Tls(tls) => tls.is_handshaking(),
+            #[cfg(feature = "websocket")]
+            Layer::WebSocket(websocket) => websocket.is_handshaking(),
         }
     }
 
@@ -74,6 +93,8 @@ impl Layer {
             Layer::Plain => false,
             #[cfg(feature = "tls")]
             Layer::Tls(tls) => tls.wants_write(),
+            #[cfg(feature = "websocket")]
+            Layer::WebSocket(websocket) => websocket.wants_write(),
         }
     }
 
@@ -83,6 +104,8 @@ impl Layer {
             Layer::Plain => Security::Plain,
             #[cfg(feature = "tls")]
             Layer::Tls(tls) => tls.security(),
+            #[cfg(feature = "websocket")]
+            Layer::WebSocket(websocket) => websocket.security(),
         }
     }
 
@@ -95,6 +118,8 @@ impl Layer {
             Layer::Plain => plain::read(source, blocks),
             #[cfg(feature = "tls")]
             Layer::Tls(tls) => tls.read(source, blocks),
+            #[cfg(feature = "websocket")]
+            Layer::WebSocket(websocket) => websocket.read(source, blocks),
         }
     }
 
@@ -108,6 +133,8 @@ impl Layer {
             Layer::Plain => plain::write(sink, transmit),
             #[cfg(feature = "tls")]
             Layer::Tls(tls) => tls.write(sink, transmit),
+            #[cfg(feature = "websocket")]
+            Layer::WebSocket(websocket) => websocket.write(sink, transmit),
         }
     }
 
@@ -123,15 +150,82 @@ impl Layer {
             }
             #[cfg(feature = "tls")]
             Layer::Tls(tls) => tls.flush(sink),
+            #[cfg(feature = "websocket")]
+            Layer::WebSocket(websocket) => websocket.flush(sink),
         }
     }
 
-    /// Says goodbye in the layer's way (TLS: close_notify); [`flush`](Self::flush) sends it.
+    /// Says goodbye in the layer's way (TLS: close_notify; WebSocket: a Close frame); [`flush`](Self::flush) sends it.
     pub fn close(&mut self) {
         match self {
             Layer::Plain => {}
             #[cfg(feature = "tls")]
             Layer::Tls(tls) => tls.close(),
+            #[cfg(feature = "websocket")]
+            Layer::WebSocket(websocket) => websocket.close(),
+        }
+    }
+
+    /// What the layer knows of the connection, after the handshake.
+    pub(crate) fn describe(&self, peer: PeerInfo) -> PeerInfo {
+        match self {
+            Layer::Plain => peer,
+            #[cfg(feature = "tls")]
+            Layer::Tls(tls) => peer.with_security(tls.security()),
+            #[cfg(feature = "websocket")]
+            Layer::WebSocket(websocket) => {
+                let peer = peer
+                    .with_transport(msrp_core::node::TransportKind::WebSocket)
+                    .with_security(websocket.security());
+                match websocket.handshake() {
+                    Some(handshake) => peer.with_handshake(handshake.clone()),
+                    None => peer,
+                }
+            }
+        }
+    }
+
+    /// A failure of the handshake, in the node's terms.
+    pub(crate) fn handshake_failure(&self, failure: String) -> ConnectFailure {
+        match self {
+            #[cfg(feature = "websocket")]
+            Layer::WebSocket(websocket) if !websocket.is_below_handshaking() => {
+                ConnectFailure::WebSocket(failure)
+            }
+            _ => ConnectFailure::Tls(failure),
+        }
+    }
+
+    /// The node hears of the connection: its keep-alive begins.
+    pub(crate) fn opened(&mut self, now: Instant) {
+        match self {
+            #[cfg(feature = "websocket")]
+            Layer::WebSocket(websocket) => websocket.opened(now),
+            _ => {
+                let _without = now;
+            }
+        }
+    }
+
+    /// When [`keep_alive`](Self::keep_alive) is due.
+    pub(crate) fn keep_alive_deadline(&self) -> Option<Instant> {
+        match self {
+            #[cfg(feature = "websocket")]
+            Layer::WebSocket(websocket) => websocket.keep_alive_deadline(),
+            _ => None,
+        }
+    }
+
+    /// Asks the peer for a sign of life where it is time; `false` when it has given none for too long. `unread` says that it
+    /// may have given one that nobody has read yet.
+    pub(crate) fn keep_alive(&mut self, now: Instant, unread: bool) -> bool {
+        match self {
+            #[cfg(feature = "websocket")]
+            Layer::WebSocket(websocket) => websocket.keep_alive(now, unread),
+            _ => {
+                let _without = (now, unread);
+                true
+            }
         }
     }
 }

@@ -20,12 +20,29 @@ pub(super) fn read(source: &mut impl Read, blocks: &mut Blocks) -> io::Result<Re
             Ok(read) => {
                 return Ok(ReadOutcome::Octets {
                     octets: blocks.take(read),
+                    message_end: false,
                     more: read == offered,
                 });
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(ReadOutcome::WouldBlock),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Writes some of these octets, in one call.
+#[cfg(feature = "websocket")]
+pub(super) fn write_some(sink: &mut impl Write, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    loop {
+        let result = match slices {
+            [one] => sink.write(one),
+            several => sink.write_vectored(several),
+        };
+        match result {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
         }
     }
 }

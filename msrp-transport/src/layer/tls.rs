@@ -123,10 +123,19 @@ impl Tls {
             return Ok(if octets.is_empty() {
                 ReadOutcome::Eof
             } else {
-                ReadOutcome::Octets { octets, more: true }
+                Self::octets(octets)
             });
         }
-        Ok(ReadOutcome::Octets { octets, more: true })
+        Ok(Self::octets(octets))
+    }
+
+    /// What has been decrypted. Whether there is more is found out by reading.
+    fn octets(octets: BytesMut) -> ReadOutcome {
+        ReadOutcome::Octets {
+            octets,
+            message_end: false,
+            more: true,
+        }
     }
 
     /// Moves decrypted octets into a block.
@@ -159,6 +168,24 @@ impl Tls {
             }
             if !transmit.has_remaining() {
                 return Ok(WriteOutcome::Done);
+            }
+        }
+    }
+
+    /// Takes some of these octets, to be encrypted and sent; [`flush`](Self::flush) sends what there is no room for.
+    #[cfg(feature = "websocket")]
+    pub(super) fn write_some(
+        &mut self,
+        sink: &mut impl Write,
+        slices: &[io::IoSlice<'_>],
+    ) -> io::Result<usize> {
+        loop {
+            let taken = self.session.writer().write_vectored(slices)?;
+            if taken > 0 {
+                return Ok(taken);
+            }
+            if self.flush(sink)? == WriteOutcome::WouldBlock || self.session.is_handshaking() {
+                return Err(ErrorKind::WouldBlock.into());
             }
         }
     }

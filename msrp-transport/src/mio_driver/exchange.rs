@@ -1,6 +1,6 @@
 //! Reading and writing: the part of the loop that every octet passes.
 
-use std::time::Instant;
+use std::{io::ErrorKind, time::Instant};
 
 use msrp_core::node::{ConnectionHandle, Node};
 
@@ -91,13 +91,20 @@ impl<N: Node> Server<N> {
                 return total;
             }
             match socket.layer.read(&mut socket.stream, &mut self.blocks) {
-                Ok(ReadOutcome::Octets { octets, more }) => {
+                Ok(ReadOutcome::Octets {
+                    octets,
+                    message_end,
+                    more,
+                }) => {
                     total += octets.len();
                     budget = budget.saturating_sub(octets.len().max(512));
                     // After the peer has closed, only the end itself says that all has been read.
                     socket.readable = more || socket.read_closed;
                     if !octets.is_empty() {
                         self.node.handle_read(now, handle, octets);
+                    }
+                    if message_end {
+                        self.node.handle_message_end(now, handle);
                     }
                 }
                 Ok(ReadOutcome::WouldBlock) => socket.readable = false,
@@ -107,9 +114,7 @@ impl<N: Node> Server<N> {
                 }
                 Err(error) => {
                     tracing::debug!(kind = %error.kind(), "read failed");
-                    // An alert that says what was wrong may wait in the layer.
-                    let _lost_with_the_socket = socket.flush();
-                    self.reset(now, key, handle);
+                    self.fail(now, key, handle, &error);
                     return total;
                 }
             }
@@ -139,6 +144,7 @@ impl<N: Node> Server<N> {
             };
             match socket.layer.write(&mut socket.stream, &mut transmit) {
                 Ok(WriteOutcome::Done) => {}
+                Ok(WriteOutcome::Incomplete) => break,
                 Ok(WriteOutcome::WouldBlock) => socket.writable = false,
                 Err(_) => failed = true,
             }
@@ -147,6 +153,17 @@ impl<N: Node> Server<N> {
             return self.reset(now, key, handle);
         }
         self.queue_read(key);
+    }
+
+    /// Reading has failed.
+    fn fail(&mut self, now: Instant, key: usize, handle: ConnectionHandle, error: &std::io::Error) {
+        if error.kind() == ErrorKind::InvalidData {
+            // The layer's word about what was wrong is not to be overtaken by a reset.
+            self.node.handle_reset(now, handle);
+            self.leave(now, key);
+        } else {
+            self.reset(now, key, handle);
+        }
     }
 
     pub(super) fn reset(&mut self, now: Instant, key: usize, handle: ConnectionHandle) {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use msrp_core::node::{ConnectFailure, ConnectionHandle, Node};
+use msrp_core::node::{ConnectionHandle, Node};
 
 use super::{
     server::Server,
@@ -50,10 +50,11 @@ impl<N: Node> Server<N> {
         let flushed = socket.flush();
         if let Some(failure) = failure.or_else(|| flushed.err().map(|error| error.to_string())) {
             tracing::debug!(%failure, "handshake failed");
-            // The alert that says what went wrong is not to be overtaken.
+            let failure = socket.layer.handshake_failure(failure);
+            // The alert, or response, that says what went wrong is not to be overtaken.
             self.leave(now, key);
             if let Who::Node(token) = who {
-                self.connect_failed(now, token, ConnectFailure::Tls(failure));
+                self.connect_failed(now, token, failure);
             }
             return;
         }
@@ -82,6 +83,11 @@ impl<N: Node> Server<N> {
         };
         self.timed -= usize::from(socket.deadline().is_some());
         socket.phase = Phase::Open(handle);
+        socket.layer.opened(now);
+        if let Some(deadline) = socket.deadline() {
+            self.timed += 1;
+            self.check_at(deadline);
+        }
         self.handles.insert(handle, key);
         self.queue_read(key);
     }

@@ -25,6 +25,12 @@ pub enum ServerError {
         /// The address.
         address: ListenAddress,
     },
+    /// This build is without the feature `websocket`.
+    #[error("{address} listens for WebSocket, which this build is without")]
+    NoWebSocket {
+        /// The address.
+        address: ListenAddress,
+    },
     /// The operating system refuses something that the loop needs.
     #[error("event loop: {0}")]
     Loop(#[from] io::Error),

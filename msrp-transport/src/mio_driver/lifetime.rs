@@ -9,7 +9,7 @@ use super::{
     server::Server,
     socket::{Closing, Phase, Socket, Who},
 };
-use crate::config::CHECK_INTERVAL;
+use crate::config::{CHECK_INTERVAL, KEEP_ALIVE_CHECK};
 
 impl<N: Node> Server<N> {
     /// Enters a socket and registers it, once and for all.
@@ -97,7 +97,7 @@ impl<N: Node> Server<N> {
         self.next_check = Some(self.next_check.map_or(deadline, |at| at.min(deadline)));
     }
 
-    /// Ends what has taken too long to connect, shake hands or close.
+    /// Ends what has taken too long to connect, shake hands or close, and sees to the keep-alive of open connections.
     pub(super) fn check_deadlines(&mut self, now: Instant) {
         if self.timed == 0 && self.connector.pending() == 0 {
             self.next_check = None;
@@ -116,7 +116,7 @@ impl<N: Node> Server<N> {
             .map(|(key, _)| key)
             .collect();
         for key in over {
-            let Some(socket) = self.sockets.get(key) else {
+            let Some(socket) = self.sockets.get_mut(key) else {
                 continue;
             };
             match socket.phase {
@@ -130,11 +130,27 @@ impl<N: Node> Server<N> {
                 Phase::Closing(_) => {
                     self.remove(key);
                 }
-                Phase::Open(_) => {}
+                Phase::Open(handle) => {
+                    let unread = socket.readable;
+                    let alive = socket.layer.keep_alive(now, unread);
+                    if !alive || socket.flush().is_err() {
+                        tracing::debug!(alive, "connection given up: no sign of life");
+                        self.reset(now, key, handle);
+                    }
+                }
             }
         }
-        let sockets = self.sockets.iter().filter_map(|(_, socket)| socket.deadline());
-        let next = sockets.chain(self.connector.next_deadline()).min();
-        self.next_check = next.map(|at| at.max(now + CHECK_INTERVAL));
+        let sockets = self.sockets.iter().filter_map(|(_, socket)| {
+            let soonest = match socket.phase {
+                Phase::Open(_) => KEEP_ALIVE_CHECK,
+                _ => CHECK_INTERVAL,
+            };
+            Some(socket.deadline()?.max(now + soonest))
+        });
+        let names = self
+            .connector
+            .next_deadline()
+            .map(|at| at.max(now + CHECK_INTERVAL));
+        self.next_check = sockets.chain(names).min();
     }
 }

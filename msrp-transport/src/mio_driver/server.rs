@@ -26,7 +26,7 @@ use crate::{
     block::Blocks,
     config::DriverConfig,
     handles::Handles,
-    layer::Incoming,
+    layer::{Incoming, Unfit},
     listen::{ListenAddress, bind},
     resolve::{Resolve, SystemResolver},
     throttle::Throttle,
@@ -40,7 +40,7 @@ const WAKER: Token = Token(usize::MAX);
 /// Tokens of listeners count down from here.
 const LISTENERS: usize = usize::MAX - 1;
 
-/// Drives one node over TCP and TLS sockets on the thread that calls [`run`](Self::run).
+/// Drives one node over TCP, TLS and WebSocket connections on the thread that calls [`run`](Self::run).
 pub struct Server<N: Node> {
     pub(super) node: N,
     pub(super) config: DriverConfig,
@@ -133,14 +133,20 @@ impl<N: Node> Server<N> {
         &mut self.node
     }
 
+    /// Bounds and rules of outgoing WebSocket connections.
+    #[cfg(feature = "websocket")]
+    pub fn set_client_websocket(&mut self, config: crate::layer::WebSocketConfig) {
+        self.connector.outgoing.websocket = Arc::new(config);
+    }
+
     /// What outgoing TLS connections trust, and present.
     #[cfg(feature = "tls")]
     pub fn set_client_tls(&mut self, tls: crate::tls_config::ClientTls) {
         self.connector.outgoing.tls = Some(tls);
     }
 
-    /// Listens on an address; with the scheme `msrps` a TLS configuration is needed, with `msrp` it is not used. Answers
-    /// the id that the node will see, and the address with its real port.
+    /// Listens on an address; with the scheme `msrps` or `wss` a TLS configuration is needed, with `msrp` or `ws` it is not
+    /// used; with `ws` and `wss` WebSocket has its defaults unless `incoming` has others. Answers the id that the node will see, and the address with its real port.
     ///
     /// # Errors
     /// [`ServerError::Listen`], [`ServerError::NoIdentity`].
@@ -152,12 +158,16 @@ impl<N: Node> Server<N> {
         let failed = |source| ServerError::Listen { address, source };
         let socket = bind(address.address, self.config.listen).map_err(failed)?;
         let local = socket.local_addr().map_err(failed)?;
-        let id = self.listen_on(socket, address.scheme, incoming)?;
+        let real = ListenAddress {
+            address: local,
+            ..address
+        };
+        let id = self.listen_as(socket, real, incoming.into())?;
         Ok((id, local))
     }
 
     /// Listens on a socket that is bound already: by [`bind`], so that its port is known before there is a node, or by
-    /// whoever started the process. It has to be non-blocking.
+    /// whoever started the process. It has to be non-blocking. For WebSocket, `incoming` has to say so.
     ///
     /// # Errors
     /// As [`listen`](Self::listen).
@@ -167,14 +177,27 @@ impl<N: Node> Server<N> {
         scheme: Scheme,
         incoming: impl Into<Incoming>,
     ) -> Result<ListenerId, ServerError> {
+        let incoming = incoming.into();
         let address = ListenAddress {
             scheme,
+            transport: incoming.transport(),
             address: socket.local_addr()?,
         };
+        self.listen_as(socket, address, incoming)
+    }
+
+    fn listen_as(
+        &mut self,
+        socket: std::net::TcpListener,
+        address: ListenAddress,
+        incoming: Incoming,
+    ) -> Result<ListenerId, ServerError> {
         let incoming = incoming
-            .into()
-            .for_scheme(scheme)
-            .ok_or(ServerError::NoIdentity { address })?;
+            .fit(address.scheme, address.transport)
+            .map_err(|unfit| match unfit {
+                Unfit::NoIdentity => ServerError::NoIdentity { address },
+                Unfit::NoWebSocket => ServerError::NoWebSocket { address },
+            })?;
         let mut socket = TcpListener::from_std(socket);
         let index = self.listeners.len();
         self.poll
@@ -198,7 +221,7 @@ impl<N: Node> Server<N> {
         if let Some(listener) = self.listeners.get_mut(usize::from(id.0))
             && listener.incoming.is_tls()
         {
-            listener.incoming = tls.into();
+            listener.incoming.set_tls(tls);
         }
     }
 

@@ -104,7 +104,7 @@ impl Socket {
     }
 
     pub(super) fn peer_info(&self, who: Who) -> PeerInfo {
-        let mut peer = PeerInfo::new().with_security(self.layer.security());
+        let mut peer = self.layer.describe(PeerInfo::new());
         if let Ok(remote) = self.stream.peer_addr() {
             peer = peer.with_remote(remote);
         }
@@ -156,7 +156,7 @@ impl Socket {
             Phase::Connecting(connecting) => Some(connecting.deadline),
             Phase::Handshake { deadline, .. } => Some(*deadline),
             Phase::Closing(closing) => Some(closing.deadline),
-            Phase::Open(_) => None,
+            Phase::Open(_) => self.layer.keep_alive_deadline(),
         }
     }
 }

@@ -11,9 +11,15 @@ use crate::{
     peer::{KINDS, Kind, Peer, Setup, octets},
 };
 
-fn converse(mut a: Peer, mut b: Peer, scheme: Scheme, host: &str) {
+fn converse(a: Peer, b: Peer, scheme: Scheme, host: &str) {
     let port = b.addresses[0].port();
-    a.say(Say::Connect(1, Target::new(scheme, host, Some(port))));
+    converse_over(a, b, Target::new(scheme, host, Some(port)));
+}
+
+/// A conversation of which `a` opens the connection.
+pub(crate) fn converse_over(mut a: Peer, mut b: Peer, target: Target) {
+    let (scheme, transport) = (target.scheme, target.transport);
+    a.say(Say::Connect(1, target));
     let (to_b, there) = a.connected().unwrap();
     let (to_a, here) = b.accepted();
     assert_eq!(there.remote, Some(b.addresses[0]));
@@ -21,6 +27,7 @@ fn converse(mut a: Peer, mut b: Peer, scheme: Scheme, host: &str) {
     assert_eq!((there.listener, here.listener), (None, Some(ListenerId(0))));
     assert_eq!(there.is_tls(), scheme == Scheme::Msrps);
     assert_eq!(here.is_tls(), scheme == Scheme::Msrps);
+    assert_eq!((there.transport, here.transport), (transport, transport));
 
     let (small, large) = (octets(10), octets(3_000_000));
     a.send(to_b, small.clone());

@@ -73,11 +73,17 @@ fn a_connection_that_the_node_refuses_is_closed() {
 fn what_the_driver_cannot_do_fails_with_a_reason() {
     for kind in KINDS {
         let mut peer = Peer::start(kind, Setup::default());
-        let mut target = Target::new(Scheme::Msrp, "127.0.0.1", Some(1));
-        target.transport = msrp_core::node::TransportKind::WebSocket;
-        peer.say(Say::Connect(1, target));
+        // No roots, and no path.
+        let tls = Target::new(Scheme::Msrps, "127.0.0.1", Some(1));
+        peer.say(Say::Connect(1, tls));
         assert!(
-            matches!(peer.connected(), Err(ConnectFailure::Other(_))),
+            matches!(peer.connected(), Err(ConnectFailure::Tls(_))),
+            "{kind:?}"
+        );
+        let websocket = Target::new(Scheme::Msrp, "127.0.0.1", Some(1)).with_websocket("no path\r\n");
+        peer.say(Say::Connect(1, websocket));
+        assert!(
+            matches!(peer.connected(), Err(ConnectFailure::WebSocket(_))),
             "{kind:?}"
         );
     }

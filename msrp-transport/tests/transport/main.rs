@@ -16,3 +16,4 @@ mod tls_sockets;
 mod trust;
 mod vectored;
 mod wakeups;
+mod websocket;

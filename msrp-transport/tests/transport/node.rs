@@ -8,7 +8,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use msrp_core::{
-    codec::{HeadTemplate, SendHeaders},
+    codec::{Framing, HeadTemplate, SendHeaders},
     connection::{CloseReason, Connection, ConnectionConfig, Event, OutgoingId, Transmit, WriteError},
     grammar::{ContinuationFlag, FailureReport, MessageId, Path, SuccessReport},
     node::{Action, ConnectFailure, ConnectToken, ConnectionHandle, Node, PeerInfo, Refused, Target, Ticket},
@@ -263,8 +263,16 @@ impl Node for Talker {
         self.pump(now, connection);
     }
 
-    fn handle_message_end(&mut self, _: Instant, _: ConnectionHandle) {
-        panic!("streams have no messages");
+    fn handle_message_end(&mut self, now: Instant, connection: ConnectionHandle) {
+        if let Some((connection, _)) = self.table.get_mut(connection) {
+            assert_eq!(
+                connection.peer().framing,
+                Framing::Message,
+                "streams have no messages"
+            );
+            connection.handle_message_end(now);
+        }
+        self.pump(now, connection);
     }
 
     fn handle_eof(&mut self, now: Instant, connection: ConnectionHandle) {

@@ -17,7 +17,7 @@ use msrp_core::{
 use msrp_transport::{
     DriverConfig,
     driver::{self, Driver},
-    layer::Incoming,
+    layer::{Incoming, WebSocketConfig},
     listen::ListenAddress,
     mio_driver::{self, Host, Server},
     resolve::{HostQuery, OnThreads, Resolve, SystemResolver},
@@ -48,6 +48,8 @@ pub(crate) struct Setup {
     /// Further listeners for TCP, on these addresses.
     pub(crate) interfaces: Vec<&'static str>,
     pub(crate) client: Option<ClientTls>,
+    /// All listeners are for WebSocket, and connections to WebSocket targets are made, with these rules.
+    pub(crate) websocket: Option<WebSocketConfig>,
     pub(crate) resolver: Box<dyn ResolveBox>,
 }
 
@@ -78,6 +80,7 @@ impl Default for Setup {
             listeners: Vec::new(),
             interfaces: Vec::new(),
             client: None,
+            websocket: None,
             resolver: Box::new(SystemResolver),
         }
     }
@@ -140,24 +143,31 @@ impl Host<Talker> for Tell {
     }
 }
 
+/// Where to listen, and as what.
 fn listeners(
     tls: Vec<Option<ServerTls>>,
     interfaces: &[&'static str],
-) -> impl Iterator<Item = (ListenAddress, Option<ServerTls>)> {
-    let first = tls.into_iter().map(|tls| {
-        let text = if tls.is_some() {
-            "msrps://127.0.0.1:0"
-        } else {
-            "msrp://127.0.0.1:0"
+    websocket: Option<&WebSocketConfig>,
+) -> impl Iterator<Item = (ListenAddress, Incoming)> {
+    let first = tls.into_iter().map(move |tls| {
+        let scheme = match (websocket, &tls) {
+            (None, None) => "msrp",
+            (None, Some(_)) => "msrps",
+            (Some(_), None) => "ws",
+            (Some(_), Some(_)) => "wss",
         };
-        (text.to_owned(), tls)
+        let mut incoming = Incoming::from(tls);
+        if let Some(config) = websocket {
+            incoming = incoming.with_websocket(config.clone());
+        }
+        (format!("{scheme}://127.0.0.1:0"), incoming)
     });
     let others = interfaces
         .iter()
-        .map(|address| (format!("msrp://{address}:0"), None));
+        .map(|address| (format!("msrp://{address}:0"), Incoming::default()));
     first
         .chain(others)
-        .map(|(text, tls)| (text.parse().unwrap(), tls))
+        .map(|(text, incoming)| (text.parse().unwrap(), incoming))
 }
 
 impl Peer {
@@ -190,8 +200,11 @@ impl Peer {
         if let Some(tls) = setup.client {
             server.set_client_tls(tls);
         }
-        let addresses = listeners(setup.listeners, &setup.interfaces)
-            .map(|(address, tls)| server.listen(address, Incoming::from(tls)).unwrap().1)
+        if let Some(config) = &setup.websocket {
+            server.set_client_websocket(config.clone());
+        }
+        let addresses = listeners(setup.listeners, &setup.interfaces, setup.websocket.as_ref())
+            .map(|(address, incoming)| server.listen(address, incoming).unwrap().1)
             .collect();
         let handle = server.handle();
         let (sender, told) = channel();
@@ -215,10 +228,13 @@ impl Peer {
         if let Some(tls) = setup.client {
             driver.set_client_tls(tls);
         }
+        if let Some(config) = &setup.websocket {
+            driver.set_client_websocket(config.clone());
+        }
         driver.set_resolver(OnThreads::new(Boxed(setup.resolver), 16));
         driver.set_lookup(|query| async move { format!("{query}!") });
-        let addresses = listeners(setup.listeners, &setup.interfaces)
-            .map(|(address, tls)| driver.listen(address, Incoming::from(tls)).unwrap().1)
+        let addresses = listeners(setup.listeners, &setup.interfaces, setup.websocket.as_ref())
+            .map(|(address, incoming)| driver.listen(address, incoming).unwrap().1)
             .collect();
         let (handle, mut events) = driver.spawn();
         let (sender, told) = channel();
