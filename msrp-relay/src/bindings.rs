@@ -45,6 +45,14 @@ impl BindingId {
 pub(crate) enum Owner {
     /// The client on this connection; its URIs die with it.
     Client(ConnectionHandle),
+    /// A side of an anchored session, an entry of [`Anchors`](crate::anchor::table::Anchors).
+    Anchored(u32),
+}
+
+impl Owner {
+    pub(crate) fn is_anchored(self) -> bool {
+        matches!(self, Self::Anchored(_))
+    }
 }
 
 /// One Use-Path URI.
@@ -151,6 +159,11 @@ impl Bindings {
         self.slots.len()
     }
 
+    /// The listener whose name stands in the URIs of this one's clients.
+    pub(crate) fn name_of(&self, listener: u16) -> u16 {
+        self.names.get(usize::from(listener)).copied().unwrap_or(listener)
+    }
+
     /// Makes a URI, with the name that belongs to a listener.
     pub(crate) fn mint(
         &mut self,
@@ -161,7 +174,7 @@ impl Bindings {
         now: Instant,
         life: u32,
     ) -> BindingId {
-        let name = self.names.get(usize::from(listener)).copied().unwrap_or(listener);
+        let name = self.name_of(listener);
         let mut token = [0; TOKEN_LEN];
         for (to, from) in token.iter_mut().zip(ids.session_id(TOKEN_BITS).bytes()) {
             *to = from;
@@ -196,6 +209,14 @@ impl Bindings {
         self.slots
             .get(id.index as usize)
             .filter(|binding| binding.serial == id.serial)
+    }
+
+    /// The side of an anchored session whose URI this is, if it is one's.
+    pub(crate) fn leg_of(&self, id: BindingId) -> Option<u32> {
+        match self.get(id)?.owner {
+            Owner::Anchored(leg) => Some(leg),
+            Owner::Client(_) => None,
+        }
     }
 
     pub(crate) fn get_mut(&mut self, id: BindingId) -> Option<&mut Binding> {
@@ -287,7 +308,7 @@ impl Bindings {
     pub(crate) fn of_user(&self, user: &str) -> Vec<BindingId> {
         self.slots
             .iter()
-            .filter(|(_, binding)| &*binding.user == user)
+            .filter(|(_, binding)| &*binding.user == user && !binding.owner.is_anchored())
             .map(|(index, binding)| BindingId {
                 index: index as u32,
                 serial: binding.serial,
@@ -311,6 +332,7 @@ impl Relay {
     pub(crate) fn is_owner(&self, owner: Owner, from: ConnectionHandle) -> bool {
         match owner {
             Owner::Client(connection) => connection == from,
+            Owner::Anchored(_) => true,
         }
     }
 
@@ -318,6 +340,7 @@ impl Relay {
     pub(crate) fn way_to(&self, owner: Owner) -> ConnectionHandle {
         match owner {
             Owner::Client(connection) => connection,
+            Owner::Anchored(leg) => self.anchors.way_to(leg),
         }
     }
 
@@ -327,6 +350,7 @@ impl Relay {
             return;
         };
         match binding.owner {
+            Owner::Anchored(_) => {}
             Owner::Client(connection) => {
                 if let Some((_, data)) = self.table.get_mut(connection) {
                     data.bindings.retain(|other| *other != id);

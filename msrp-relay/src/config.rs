@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use msrp_core::{connection::ConnectionConfig, grammar::Scheme, node::ListenerId};
 
 use crate::{
+    anchor::AnchorConfig,
     auth::store::MemoryAuthStore,
     error::ConfigError,
     listener::{self, RelayListener},
@@ -73,6 +74,7 @@ pub struct RelayConfig {
     pub(crate) event_queue: usize,
     pub(crate) forward_unknown_methods: bool,
     pub(crate) slow_receiver: SlowReceiver,
+    pub(crate) anchors: AnchorConfig,
 }
 
 impl RelayConfig {
@@ -113,6 +115,7 @@ impl RelayConfig {
             event_queue: 1_024,
             forward_unknown_methods: true,
             slow_receiver: SlowReceiver::Auto { max: 1024 * 1024 },
+            anchors: AnchorConfig::default(),
         }
     }
 
@@ -287,6 +290,12 @@ impl RelayConfig {
     /// What to do about receivers that are slower than senders. Default [`SlowReceiver::Auto`] with 1 MiB.
     pub fn slow_receiver(mut self, policy: SlowReceiver) -> Self {
         self.slow_receiver = policy;
+        self
+    }
+
+    /// Bounds and times of anchored sessions ([`Relay::anchor_offer`](crate::Relay::anchor_offer)).
+    pub fn anchors(mut self, config: AnchorConfig) -> Self {
+        self.anchors = config;
         self
     }
 

@@ -77,6 +77,8 @@ pub(crate) struct Rare {
     pub(crate) waiters: BTreeSet<ConnectionHandle>,
     /// Messages of which more may come, though they have failed.
     pub(crate) poisoned: Vec<Poisoned>,
+    /// The URIs of the sides of anchored sessions that it serves.
+    pub(crate) legs: SmallVec<[BindingId; 1]>,
     /// Under which name this connection is found again, if we opened it.
     pub(crate) hop: Option<HopKey>,
 }
@@ -127,6 +129,11 @@ impl RelayConnection {
 
     pub(crate) fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
+    }
+
+    /// Whether it serves a client that authenticated, or a side of an anchored session.
+    pub(crate) fn serves(&self) -> bool {
+        !self.bindings.is_empty() || self.rare.as_ref().is_some_and(|rare| !rare.legs.is_empty())
     }
 
     /// A request has succeeded: the connection has passed its probation.

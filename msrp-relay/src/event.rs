@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use msrp_core::{connection::ConnectionError, node::ConnectionHandle};
 
+use crate::anchor::{AnchorEnd, AnchorId, AnchorInfo, Side};
+
 /// Something that happened. The queue is bounded ([`event_queue`](crate::RelayConfig::event_queue)): a relay whose events
 /// nobody pulls drops the oldest and counts them in
 /// [`events_dropped`](crate::RelayStats::events_dropped); it never stands still for want of a listener.
@@ -41,6 +43,36 @@ pub enum RelayEvent {
         connection: ConnectionHandle,
         /// Why.
         reason: ConnectionError,
+    },
+    /// A side of an anchored session is there: it has connected, or was connected to.
+    AnchorLegConnected {
+        /// The session.
+        anchor: AnchorId,
+        /// Which side.
+        side: Side,
+        /// By which connection.
+        connection: ConnectionHandle,
+    },
+    /// The connection of a side of an anchored session has ended. The session goes on, and the side may come again.
+    AnchorLegLost {
+        /// The session.
+        anchor: AnchorId,
+        /// Which side.
+        side: Side,
+    },
+    /// A side of an anchored session could not be connected to, or refused the session.
+    AnchorLegFailed {
+        /// The session.
+        anchor: AnchorId,
+        /// Which side.
+        side: Side,
+    },
+    /// An anchored session has ended.
+    AnchorEnded {
+        /// What it was, at its end.
+        info: Box<AnchorInfo>,
+        /// Why.
+        reason: AnchorEnd,
     },
 }
 

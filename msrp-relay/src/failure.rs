@@ -46,6 +46,13 @@ pub(crate) enum Context {
     Chunk(ChunkContext),
     /// A request that is answered end to end.
     Request(RequestContext),
+    /// What we sent to tell a side of an anchored session which session its connection is for.
+    Bind {
+        /// The side.
+        leg: u32,
+        /// Its URI.
+        binding: BindingId,
+    },
 }
 
 /// Where chunks came from.
@@ -67,6 +74,8 @@ pub(crate) struct RequestContext {
     pub(crate) from: ConnectionHandle,
     pub(crate) id: TransactId,
     pub(crate) own: Own,
+    /// The side of an anchored session that it came from, with its URI of ours.
+    pub(crate) leg: Option<(u32, BindingId)>,
 }
 
 /// Buffers kept for reuse, so that forwarding a chunk allocates nothing.

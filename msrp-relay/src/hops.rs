@@ -46,15 +46,37 @@ pub(crate) fn target_of(uri: &UriRef<'_>) -> Target {
     Target::new(uri.scheme(), uri.normalized_host(), uri.port())
 }
 
-/// A connect under way.
+/// A connect under way, or another wait for a connection.
 #[derive(Debug)]
-struct Pending {
-    key: HopKey,
+pub(crate) struct Pending {
+    what: Awaited,
     /// Connections whose request at hand needs it.
     waiters: BTreeSet<ConnectionHandle>,
     /// Chunks that are ours to deliver, in the order in which they came.
     parked: Vec<Parked>,
     parked_len: usize,
+}
+
+/// What a [`Pending`] waits for.
+#[derive(Debug)]
+enum Awaited {
+    /// A connection to a next hop.
+    Hop(HopKey),
+    /// A connection to this side of an anchored session.
+    Leg(u32, BindingId),
+    /// Something that the peer of an anchored session does.
+    Peer,
+}
+
+impl Pending {
+    fn new(what: Awaited, waiter: Option<ConnectionHandle>) -> Self {
+        Self {
+            what,
+            waiters: waiter.into_iter().collect(),
+            parked: Vec::new(),
+            parked_len: 0,
+        }
+    }
 }
 
 /// A complete chunk that goes out as soon as its next hop is connected.
@@ -76,11 +98,66 @@ pub(crate) struct Hops {
     by_key: HashMap<HopKey, ConnectToken>,
     pending: BTreeMap<ConnectToken, Pending>,
     next_token: u64,
+    /// How many of those that are pending wait for the peer of an anchored session.
+    peers: usize,
 }
 
 impl Hops {
     pub(crate) fn forget(&mut self, key: &HopKey) {
         self.open.remove(key);
+    }
+
+    /// Whether another connect may begin.
+    pub(crate) fn has_room(&self, limit: usize) -> bool {
+        self.pending.len() - self.peers < limit
+    }
+
+    fn insert(&mut self, what: Awaited, waiter: Option<ConnectionHandle>) -> ConnectToken {
+        self.next_token += 1;
+        let token = ConnectToken(self.next_token);
+        self.peers += usize::from(matches!(what, Awaited::Peer));
+        self.pending.insert(token, Pending::new(what, waiter));
+        token
+    }
+
+    /// A wait for what the peer of an anchored session does.
+    pub(crate) fn expect(&mut self, waiter: Option<ConnectionHandle>) -> ConnectToken {
+        self.insert(Awaited::Peer, waiter)
+    }
+
+    /// A connect to a side of an anchored session.
+    pub(crate) fn dial(
+        &mut self,
+        leg: u32,
+        binding: BindingId,
+        waiter: Option<ConnectionHandle>,
+    ) -> ConnectToken {
+        self.insert(Awaited::Leg(leg, binding), waiter)
+    }
+
+    pub(crate) fn add_waiter(&mut self, token: ConnectToken, waiter: Option<ConnectionHandle>) {
+        if let Some(pending) = self.pending.get_mut(&token) {
+            pending.waiters.extend(waiter);
+        }
+    }
+
+    /// Whether chunks are kept for what this token stands for.
+    pub(crate) fn has_parked(&self, token: ConnectToken) -> bool {
+        self.pending
+            .get(&token)
+            .is_some_and(|pending| !pending.parked.is_empty())
+    }
+
+    pub(crate) fn take(&mut self, token: ConnectToken) -> Option<Pending> {
+        let pending = self.pending.remove(&token)?;
+        match &pending.what {
+            Awaited::Hop(key) => {
+                self.by_key.remove(key);
+            }
+            Awaited::Peer => self.peers -= 1,
+            Awaited::Leg(..) => {}
+        }
+        Some(pending)
     }
 }
 
@@ -108,21 +185,11 @@ impl Relay {
             pending.waiters.insert(waiter);
             return HopState::Connecting(token);
         }
-        if self.hops.pending.len() >= self.config.max_pending_connects || self.draining {
+        if !self.hops.has_room(self.config.max_pending_connects) || self.draining {
             return HopState::Full;
         }
-        self.hops.next_token += 1;
-        let token = ConnectToken(self.hops.next_token);
-        self.hops.by_key.insert(key.clone(), token);
-        self.hops.pending.insert(
-            token,
-            Pending {
-                key,
-                waiters: BTreeSet::from([waiter]),
-                parked: Vec::new(),
-                parked_len: 0,
-            },
-        );
+        let token = self.hops.insert(Awaited::Hop(key.clone()), Some(waiter));
+        self.hops.by_key.insert(key, token);
         self.actions.push_back(Action::Connect { token, target });
         HopState::Connecting(token)
     }
@@ -133,16 +200,21 @@ impl Relay {
         token: ConnectToken,
         outcome: Result<PeerInfo, ConnectFailure>,
     ) -> Option<ConnectionHandle> {
-        let pending = self.hops.pending.remove(&token)?;
-        self.hops.by_key.remove(&pending.key);
+        if let Awaited::Leg(leg, binding) = self.hops.pending.get(&token)?.what {
+            return self.leg_dialled(token, leg, binding, outcome);
+        }
+        let pending = self.hops.take(token)?;
+        let Awaited::Hop(key) = &pending.what else {
+            return None;
+        };
         let handle = match outcome {
             Ok(peer) => {
                 self.stats.connected += 1;
                 let handle = self.insert_connection(peer, 0, true);
                 if let Some((_, data)) = self.table.get_mut(handle) {
-                    data.rare().hop = Some(pending.key.clone());
+                    data.rare().hop = Some(key.clone());
                 }
-                self.hops.open.insert(pending.key, handle);
+                self.hops.open.insert(key.clone(), handle);
                 Some(handle)
             }
             Err(error) => {
@@ -151,6 +223,17 @@ impl Relay {
                 None
             }
         };
+        self.settle_pending(token, pending, handle);
+        handle
+    }
+
+    /// What was waited for has come, or never will: what is kept goes out or is reported, and who waits goes on.
+    pub(crate) fn settle_pending(
+        &mut self,
+        token: ConnectToken,
+        pending: Pending,
+        handle: Option<ConnectionHandle>,
+    ) {
         self.backlog -= pending.parked_len;
         for parked in pending.parked {
             self.deliver(parked, handle);
@@ -161,7 +244,18 @@ impl Relay {
             }
             self.wake(waiter, Wait::Connect(token));
         }
-        handle
+    }
+
+    /// Who waits for this tries again.
+    pub(crate) fn wake_waiting(&mut self, token: ConnectToken) {
+        for waiter in self
+            .hops
+            .take(token)
+            .into_iter()
+            .flat_map(|pending| pending.waiters)
+        {
+            self.wake(waiter, Wait::Connect(token));
+        }
     }
 
     /// A chunk is complete, and its next hop is not there yet: it is taken now, so that it holds up nobody.
@@ -235,7 +329,10 @@ impl Relay {
         let code = match hop {
             None => StatusCode::REQUEST_TIMEOUT,
             Some(out) => {
-                let route = Route::outward(out, binding);
+                let route = Route {
+                    leg: self.bindings.leg_of(binding),
+                    ..Route::outward(out, binding)
+                };
                 let passed = self.chunk_at_hand(key);
                 match self.dispatch(from, key, route) {
                     Ok(()) => return self.count(route, passed),
@@ -250,7 +347,8 @@ impl Relay {
         let Ok(Some(message)) = incoming.head.message_id() else {
             return;
         };
-        if let Ok(edit) = HeadEdit::new(&incoming.head, self.max_uris()) {
+        // Only what came is needed of it.
+        if let Ok(edit) = HeadEdit::readdressed(&incoming.head, self.max_uris(), b"", b"") {
             let report = incoming.failure_report;
             let context = self.contexts.chunk(from, binding, message, report, &edit);
             let len = incoming.held.len() as u64;

@@ -5,6 +5,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo)
 )]
 
+mod anchor;
 mod auth;
 mod bindings;
 mod command;
@@ -26,6 +27,10 @@ mod session;
 mod stats;
 
 pub use self::{
+    anchor::{
+        AnchorConfig, AnchorEnd, AnchorError, AnchorId, AnchorInfo, AnchorOptions, LegInfo, LegOptions,
+        LegState, LegStats, NotAnAnchorId, Side, StreamInfo,
+    },
     auth::store::{HtdigestError, HtdigestErrorKind, HtdigestFile, MemoryAuthStore},
     command::{RelayCall, RelayCommand, RelayRejected},
     config::{RelayConfig, SlowReceiver},

@@ -150,6 +150,7 @@ impl Node for Relay {
         self.clock(now);
         let now = self.now;
         // Each once: what is due again at once waits for the next call.
+        self.expire_anchors();
         let mut due = Vec::new();
         while let Some(handle) = self.table.pop_expired(now) {
             due.push(handle);
@@ -215,6 +216,10 @@ impl Node for Relay {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.table.next_deadline()
+        let anchors = self.anchors.next_deadline();
+        match (self.table.next_deadline(), anchors) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
     }
 }

@@ -200,6 +200,13 @@ pub trait RelayPolicy {
         Lookup::Ready(Grant::Allow)
     }
 
+    /// Whether the relay may connect to this target because the SDP of an anchored session names it. A relay that can
+    /// reach hosts which the authors of SDP should not reach refuses those here.
+    fn connect(&mut self, target: &Target) -> Verdict {
+        let _unused = target;
+        Verdict::Allow
+    }
+
     /// Whether [`forward`](Self::forward) is to be asked for every request; without it nothing is spent on the question.
     fn inspects_requests(&self) -> bool {
         false

@@ -110,7 +110,7 @@ impl Relay {
             return;
         };
         let idle = now.saturating_duration_since(data.last_used) >= self.config.idle_timeout;
-        if data.proven && data.bindings.is_empty() && idle {
+        if data.proven && !data.serves() && idle {
             connection.close(now, CloseReason::Idle);
             self.enqueue(handle);
         } else if idle {
@@ -130,7 +130,7 @@ impl Relay {
             .table
             .iter()
             .filter(|(_, connection, data)| {
-                data.bindings.is_empty()
+                !data.serves()
                     && !connection.is_closed()
                     && data.incoming.is_none()
                     && connection.open_transactions() == 0

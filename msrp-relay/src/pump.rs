@@ -143,14 +143,18 @@ impl Relay {
         }
         // RFC 4976 §6.3: a client's URIs live as long as its connection.
         let bindings = std::mem::take(&mut data.bindings);
-        let (lanes, hop) = data
+        let (lanes, legs, hop) = data
             .rare
             .as_mut()
-            .map(|rare| (std::mem::take(&mut rare.lanes_in), rare.hop.take()))
+            .map(|rare| {
+                let (lanes, legs) = (&mut rare.lanes_in, &mut rare.legs);
+                (std::mem::take(lanes), std::mem::take(legs), rare.hop.take())
+            })
             .unwrap_or_default();
         for binding in bindings {
             self.bindings.remove(binding);
         }
+        self.lose_legs(handle, legs);
         if let Some(hop) = hop {
             self.hops.forget(&hop);
         }

@@ -16,6 +16,7 @@ use msrp_core::{
 use slab::Slab;
 
 use crate::{
+    anchor::table::Anchors,
     auth::lockout::Lockout,
     bindings::Bindings,
     config::RelayConfig,
@@ -44,6 +45,7 @@ pub struct Relay {
     pub(crate) contexts: Contexts,
     pub(crate) lanes: Slab<Lane>,
     pub(crate) hops: Hops,
+    pub(crate) anchors: Anchors,
     pub(crate) lookups: BTreeMap<Ticket, (ConnectionHandle, PendingLookup)>,
     pub(crate) next_ticket: u64,
     pub(crate) lockout: Lockout,
@@ -103,6 +105,7 @@ impl Relay {
             contexts: Contexts::default(),
             lanes: Slab::new(),
             hops: Hops::default(),
+            anchors: Anchors::default(),
             lookups: BTreeMap::new(),
             next_ticket: 0,
             dummy,
@@ -129,7 +132,8 @@ impl Relay {
         self.table.len()
     }
 
-    /// How many Use-Path URIs are valid (some may have run out without having been cleared yet).
+    /// How many Use-Path URIs are valid (some may have run out without having been cleared yet), with those of anchored
+    /// sessions, two for each stream.
     pub fn bindings(&self) -> usize {
         self.bindings.len()
     }
@@ -238,11 +242,17 @@ impl Relay {
 
     /// Pulls every connection that has to be, until nothing is left to do.
     pub(crate) fn run(&mut self) {
-        while let Some(handle) = self.runnable.pop_front() {
-            if let Some((_, data)) = self.table.get_mut(handle) {
-                data.queued = false;
-                self.pump(handle);
+        loop {
+            while let Some(handle) = self.runnable.pop_front() {
+                if let Some((_, data)) = self.table.get_mut(handle) {
+                    data.queued = false;
+                    self.pump(handle);
+                }
             }
+            if self.anchors.is_within_limits() {
+                break;
+            }
+            self.end_full_anchors();
         }
         let mut touched = std::mem::take(&mut self.touched);
         for handle in touched.drain(..) {

@@ -146,19 +146,20 @@ pub struct Session<'a> {
 }
 
 impl Relay {
-    /// The sessions behind this one in the relay's table, or all of them. A session that is there all the while is met
+    /// The sessions of clients that authenticated, behind this one in the relay's table, or all of them. A session that is there all the while is met
     /// once by a caller who goes on after the last one that he has seen.
     pub fn sessions(&self, after: Option<SessionId>) -> impl Iterator<Item = Session<'_>> {
         self.bindings
             .iter_after(after.map(|id| id.index))
-            .filter(|(_, binding)| binding.expires > self.now)
+            .filter(|(_, binding)| binding.expires > self.now && !binding.owner.is_anchored())
             .map(|(id, binding)| self.describe(id, binding))
     }
 
     /// One session.
     pub fn session(&self, id: SessionId) -> Option<Session<'_>> {
         let id = BindingId::from(id);
-        Some(self.describe(id, self.bindings.get(id)?))
+        let binding = self.bindings.get(id)?;
+        (!binding.owner.is_anchored()).then(|| self.describe(id, binding))
     }
 
     fn describe<'a>(&'a self, id: BindingId, binding: &'a Binding) -> Session<'a> {
@@ -193,6 +194,9 @@ impl Relay {
     /// session use this relay.
     pub(crate) fn count(&mut self, route: Route, passed: Traffic) {
         self.stats.passed += passed;
+        if let Some(leg) = route.leg {
+            return self.anchors.count(leg, route.binding, self.now, passed);
+        }
         if let Some(binding) = self.bindings.get_mut(route.binding) {
             binding.count(route.from_owner, passed);
         }
@@ -214,6 +218,9 @@ impl Relay {
     pub(crate) fn end_session(&mut self, id: SessionId) -> Result<(), RelayRejected> {
         let id = BindingId::from(id);
         let owner = self.bindings.get(id).ok_or(RelayRejected::UnknownSession)?.owner;
+        if owner.is_anchored() {
+            return Err(RelayRejected::UnknownSession);
+        }
         let lanes: Vec<u32> = self
             .lanes
             .iter()
@@ -226,9 +233,10 @@ impl Relay {
         }
         self.stats.sessions_ended += 1;
         match owner {
+            Owner::Anchored(_) => {}
             Owner::Client(handle) => {
                 if let Some((connection, data)) = self.table.get_mut(handle)
-                    && data.bindings.is_empty()
+                    && !data.serves()
                 {
                     connection.close(self.now, CloseReason::Policy);
                     self.touch(handle);

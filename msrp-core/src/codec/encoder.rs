@@ -297,6 +297,8 @@ pub struct HeadEdit<'a> {
     own_uri: &'a [u8],
     second_own_uri: Option<&'a [u8]>,
     from_path: &'a [u8],
+    /// The whole From-Path as the next hop is to see it, where that is not what came with our URIs in front.
+    shown_from_path: Option<&'a [u8]>,
     /// Where in the raw head the Byte-Range line stands, or would stand.
     range_line: (usize, usize),
     rest: usize,
@@ -318,15 +320,41 @@ impl<'a> HeadEdit<'a> {
     pub fn with_own(head: &'a Head, max_uris: usize, own: Own) -> Result<Self, super::ProtocolError> {
         let to_path = head.to_path(max_uris)?;
         let from_path = head.from_path(max_uris)?;
-        Self::from_parts(head, &to_path, from_path.raw(), own).ok_or(super::ProtocolError::PathOrder)
+        let split = own.split(&to_path).ok_or(super::ProtocolError::PathOrder)?;
+        Self::from_parts(head, split, from_path.raw(), None).ok_or(super::ProtocolError::PathOrder)
     }
 
-    fn from_parts(head: &'a Head, to_path: &PathRef<'a>, from_path: &'a [u8], own: Own) -> Option<Self> {
+    /// An edit of `head` for a relay that stands between two sessions and knows the paths of both: the request leaves
+    /// with these paths in place of its own, whatever they were.
+    ///
+    /// # Errors
+    /// [`ProtocolError`](super::ProtocolError) where its paths are not in place.
+    pub fn readdressed(
+        head: &'a Head,
+        max_uris: usize,
+        to_path: &'a [u8],
+        from_path: &'a [u8],
+    ) -> Result<Self, super::ProtocolError> {
+        let split = Split {
+            first: head.to_path(max_uris)?.first_raw(),
+            second: None,
+            rest: to_path,
+        };
+        let back = head.from_path(max_uris)?;
+        Self::from_parts(head, split, back.raw(), Some(from_path)).ok_or(super::ProtocolError::PathOrder)
+    }
+
+    fn from_parts(
+        head: &'a Head,
+        to_path: Split<'a>,
+        from_path: &'a [u8],
+        shown_from_path: Option<&'a [u8]>,
+    ) -> Option<Self> {
         let Split {
             first: own_uri,
             second: second_own_uri,
             rest: to_path,
-        } = own.split(to_path)?;
+        } = to_path;
         let rest = head.behind_paths()?;
         let range_line = match head.line(HeaderName::ByteRange) {
             Some(line) => (usize::from(line.start), usize::from(line.end) + 2),
@@ -338,6 +366,7 @@ impl<'a> HeadEdit<'a> {
             own_uri,
             second_own_uri,
             from_path,
+            shown_from_path,
             range_line,
             rest,
         })
@@ -348,13 +377,17 @@ impl<'a> HeadEdit<'a> {
         out.extend_from_slice(b"To-Path: ");
         out.extend_from_slice(self.to_path);
         out.extend_from_slice(b"\r\nFrom-Path: ");
-        if let Some(second) = self.second_own_uri {
-            out.extend_from_slice(second);
+        if let Some(shown) = self.shown_from_path {
+            out.extend_from_slice(shown);
+        } else {
+            if let Some(second) = self.second_own_uri {
+                out.extend_from_slice(second);
+                out.put_u8(b' ');
+            }
+            out.extend_from_slice(self.own_uri);
             out.put_u8(b' ');
+            out.extend_from_slice(self.from_path);
         }
-        out.extend_from_slice(self.own_uri);
-        out.put_u8(b' ');
-        out.extend_from_slice(self.from_path);
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(
             self.head
@@ -414,8 +447,21 @@ impl ChunkHead for HeadEdit<'_> {
     }
 
     fn max_len(&self) -> usize {
-        VARIABLE_MAX + self.head.raw().len() + self.own_uri.len() + self.second_own_uri.map_or(0, <[u8]>::len)
+        let added = match self.shown_from_path {
+            Some(shown) => self.to_path.len() + shown.len(),
+            None => self.own_uri.len() + self.second_own_uri.map_or(0, <[u8]>::len),
+        };
+        VARIABLE_MAX + self.head.raw().len() + added
     }
+}
+
+/// How the paths of a response change on its way back.
+#[derive(Clone, Copy)]
+pub(crate) enum BackPaths<'a> {
+    /// Our own URIs go from the front of To-Path to the front of From-Path (RFC 4976 §6.4.3).
+    Shift(Own),
+    /// To-Path and From-Path are these.
+    Readdress(&'a [u8], &'a [u8]),
 }
 
 /// The head of a response as a relay passes it back (RFC 4976 §6.4.3).
@@ -424,16 +470,9 @@ pub(crate) fn put_forwarded_response(
     id: &TransactId,
     head: &Head,
     max_uris: usize,
-    own: Own,
+    paths: BackPaths<'_>,
 ) -> Option<()> {
     let code = head.status_code()?;
-    let to_path = head.to_path(max_uris).ok()?;
-    let from_path = head.from_path(max_uris).ok()?;
-    let Split {
-        first,
-        second,
-        rest: next,
-    } = own.split(&to_path)?;
     let super::StartLine::Response { comment, .. } = head.start() else {
         return None;
     };
@@ -443,11 +482,19 @@ pub(crate) fn put_forwarded_response(
     out.extend_from_slice(code.as_u16().to_string().as_bytes());
     out.put_u8(b' ');
     out.extend_from_slice(comment.unwrap_or("-").as_bytes());
-    match second {
-        None => put_paths(out, next, Some(first), from_path.raw()),
-        Some(second) => {
-            let both = [second, b" ", first].concat();
-            put_paths(out, next, Some(&both), from_path.raw());
+    match paths {
+        BackPaths::Readdress(to_path, from_path) => put_paths(out, to_path, None, from_path),
+        BackPaths::Shift(own) => {
+            let to_path = head.to_path(max_uris).ok()?;
+            let from_path = head.from_path(max_uris).ok()?;
+            let Split { first, second, rest } = own.split(&to_path)?;
+            match second {
+                None => put_paths(out, rest, Some(first), from_path.raw()),
+                Some(second) => {
+                    let both = [second, b" ", first].concat();
+                    put_paths(out, rest, Some(&both), from_path.raw());
+                }
+            }
         }
     }
     let rest = head.behind_paths()?;

@@ -4,13 +4,14 @@ use std::{collections::VecDeque, time::Instant};
 
 use bytes::Bytes;
 use msrp_core::{
-    codec::{HeadEdit, HeadTemplate},
+    codec::HeadTemplate,
     connection::{OutgoingId, SendError, WriteError},
     grammar::{ContinuationFlag, StatusCode},
     node::ConnectionHandle,
 };
 
 use crate::{
+    anchor::table::edit,
     connection::Wait,
     failure::{ChunkContext, Tag},
     forward::{Reason, incoming::Held},
@@ -76,7 +77,7 @@ impl Relay {
         if open >= self.config.max_open_messages {
             return self.refuse(from, StatusCode::STOP_SENDING, Reason::NoRoom);
         }
-        let Ok(edit) = HeadEdit::with_own(&incoming.head, max_uris, route.own) else {
+        let Ok(edit) = edit(&self.anchors, &incoming.head, max_uris, route) else {
             return self.refuse(from, StatusCode::BAD_REQUEST, Reason::Malformed);
         };
         let failure_report = incoming.failure_report;

@@ -1,13 +1,13 @@
 //! Requests other than SEND: REPORT, AUTH for a relay further on, and whatever methods there are (RFC 4976 §6.4.2).
 
 use msrp_core::{
-    codec::HeadEdit,
     connection::SendError,
     grammar::{Method, StatusCode},
     node::ConnectionHandle,
 };
 
 use crate::{
+    anchor::table::edit,
     connection::Wait,
     failure::{Context, RequestContext, Tag},
     forward::{Reason, incoming::Held, send::refusal},
@@ -50,7 +50,7 @@ impl Relay {
             return;
         };
         let body = incoming.held.take();
-        let Ok(edit) = HeadEdit::with_own(&incoming.head, max_uris, route.own) else {
+        let Ok(edit) = edit(&self.anchors, &incoming.head, max_uris, route) else {
             return self.refuse(from, StatusCode::BAD_REQUEST, Reason::Malformed);
         };
         // A REPORT is never answered; all else is answered end to end.
@@ -59,6 +59,7 @@ impl Relay {
                 from,
                 id: incoming.head.transact_id(),
                 own: route.own,
+                leg: route.leg.map(|leg| (leg, route.binding)),
             }))
         });
         let sent = match self.table.get_mut(route.out) {

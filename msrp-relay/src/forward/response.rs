@@ -11,6 +11,7 @@ use msrp_core::{
 };
 
 use crate::{
+    bindings::BindingId,
     failure::{Context, RequestContext, Tag},
     relay::Relay,
 };
@@ -31,6 +32,15 @@ impl Relay {
             self.contexts.remove(index);
             if let Outcome::Response { head, .. } = outcome {
                 self.pass_back(context, &head);
+            }
+            return;
+        }
+        if let Tag::Context(index) = tag
+            && let Some(&Context::Bind { leg, binding }) = self.contexts.get(index)
+        {
+            self.contexts.remove(index);
+            if let Outcome::Response { code, .. } = outcome {
+                self.leg_answered(leg, binding, handle, code);
             }
             return;
         }
@@ -59,15 +69,27 @@ impl Relay {
     /// Passes a response back, over the connection that the request came from or not at all: none is opened for it.
     fn pass_back(&mut self, context: RequestContext, head: &Head) {
         let now = self.now;
-        if !self.names_us(head, context.own) {
+        let expected = match context.leg {
+            Some((leg, binding)) => self.names_opposite(head, leg, binding),
+            None => self.names_us(head, context.own),
+        };
+        if !expected {
             self.stats.responses_dropped += 1;
             return;
         }
-        let sent = match self.table.get_mut(context.from) {
-            Some((connection, _)) => connection
+        let sent = match (self.table.get_mut(context.from), context.leg) {
+            (Some((connection, _)), None) => connection
                 .forward_response(now, &context.id, head, context.own)
                 .is_ok(),
-            None => false,
+            (Some((connection, _)), Some((leg, binding))) => {
+                let paths = self.anchors.paths_to(leg, binding);
+                paths.is_some_and(|(to_path, from_path)| {
+                    connection
+                        .forward_response_readdressed(now, &context.id, head, to_path, from_path)
+                        .is_ok()
+                })
+            }
+            (None, _) => false,
         };
         if sent {
             self.stats.responses_forwarded += 1;
@@ -75,6 +97,14 @@ impl Relay {
         } else {
             self.stats.responses_dropped += 1;
         }
+    }
+
+    /// Whether a response names our URI of the side opposite of this one.
+    fn names_opposite(&self, head: &Head, leg: u32, binding: BindingId) -> bool {
+        let opposite = self.anchors.opposite(leg, binding).map(|leg| leg.binding);
+        head.to_path(self.max_uris()).is_ok_and(|path| {
+            self.bindings.find(self.now, path.first_raw()) == opposite && opposite.is_some()
+        })
     }
 
     /// Whether the first URIs of To-Path are ours.

@@ -7,7 +7,7 @@ use msrp_core::{
 };
 
 use crate::{
-    bindings::BindingId,
+    bindings::{BindingId, Owner},
     connection::Wait,
     hops::{HopState, target_of},
     lookups::{PendingLookup, RelayQuery},
@@ -27,6 +27,8 @@ pub(crate) struct Route {
     pub(crate) from_owner: bool,
     /// The second URI of ours, where both ends of the session use this relay.
     pub(crate) second: Option<BindingId>,
+    /// The side of an anchored session from which it comes, which owns the URI.
+    pub(crate) leg: Option<u32>,
 }
 
 impl Route {
@@ -38,6 +40,7 @@ impl Route {
             own: Own::One,
             from_owner: true,
             second: None,
+            leg: None,
         }
     }
 }
@@ -92,6 +95,9 @@ impl Relay {
                 Err(_) => Decision::Refuse(StatusCode::BAD_REQUEST, Reason::Malformed),
             };
         };
+        if let Some(leg) = self.bindings.leg_of(id) {
+            return self.route_anchored(from, key, id, leg);
+        }
         let (Some(binding), Some(rest)) = (self.bindings.get(id), to_path.after_first()) else {
             return Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession);
         };
@@ -121,11 +127,17 @@ impl Relay {
             // Both ends of the session use this relay. It stands in the path twice, with two tokens; the same token twice
             // leads nowhere (row 4976-G-01).
             return match self.bindings.get(second) {
-                Some(binding) if second != id && next_len < rest.len() => self.forward_by(Route {
-                    own: Own::Two,
-                    second: Some(second),
-                    ..Route::outward(self.way_to(binding.owner), id)
-                }),
+                Some(binding)
+                    if second != id
+                        && next_len < rest.len()
+                        && !matches!(binding.owner, Owner::Anchored(_)) =>
+                {
+                    self.forward_by(Route {
+                        own: Own::Two,
+                        second: Some(second),
+                        ..Route::outward(self.way_to(binding.owner), id)
+                    })
+                }
                 _ => Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession),
             };
         }

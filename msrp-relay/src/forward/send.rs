@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use msrp_core::{
-    codec::HeadEdit,
     connection::{INTERRUPTIBLE_ABOVE, RequestId, SendError},
     grammar::{ByteRange, ContinuationFlag, FailureReport, StatusCode},
     node::ConnectionHandle,
 };
 
 use crate::{
+    anchor::table::edit,
     config::SlowReceiver,
     connection::Wait,
     failure::{Context, Tag},
@@ -162,6 +162,7 @@ impl Relay {
             contexts,
             table,
             stats,
+            anchors,
             ..
         } = self;
         let Some(incoming) = incoming.get_mut(key as usize) else {
@@ -178,7 +179,7 @@ impl Relay {
         let flag = incoming.ended.unwrap_or(ContinuationFlag::Complete);
         let body = incoming.held.take();
         let range = settle_range(incoming.range, body.len() as u64, flag);
-        let edit = HeadEdit::with_own(&incoming.head, max_uris, route.own)
+        let edit = edit(anchors, &incoming.head, max_uris, route)
             .map_err(|_| SendError::Encode(msrp_core::codec::EncodeError::HeaderValue))?;
         let (failure_report, tag) = match (incoming.failure_report, incoming.head.message_id().ok().flatten())
         {

@@ -34,7 +34,7 @@ use super::{
 use crate::{
     codec::{
         ChunkHead, EncodeError, EndLine, Found, Framing, HeadEdit, HeadTemplate, HeaderName, Own, encoder,
-        put_end_line,
+        encoder::BackPaths, put_end_line,
     },
     grammar::{ByteRange, ContinuationFlag, FailureReport, Method, TransactId},
 };
@@ -291,6 +291,32 @@ impl Connection {
         response: &crate::codec::Head,
         own: Own,
     ) -> Result<(), SendError> {
+        self.pass_response(now, id, response, BackPaths::Shift(own))
+    }
+
+    /// Passes a response back with these paths in place of its own, for a relay that stands between two sessions and
+    /// knows the paths of both.
+    ///
+    /// # Errors
+    /// As [`forward_response`](Self::forward_response).
+    pub fn forward_response_readdressed(
+        &mut self,
+        now: Instant,
+        id: &TransactId,
+        response: &crate::codec::Head,
+        to_path: &[u8],
+        from_path: &[u8],
+    ) -> Result<(), SendError> {
+        self.pass_response(now, id, response, BackPaths::Readdress(to_path, from_path))
+    }
+
+    fn pass_response(
+        &mut self,
+        now: Instant,
+        id: &TransactId,
+        response: &crate::codec::Head,
+        paths: BackPaths<'_>,
+    ) -> Result<(), SendError> {
         let now = self.clock(now);
         self.check_open()?;
         // Two peers may conspire: one asks and reads nothing, the other gives long answers.
@@ -302,7 +328,7 @@ impl Connection {
         let mut put = None;
         queue.write(response.raw().len() + 128, |out| {
             let before = out.len();
-            put = encoder::put_forwarded_response(out, id, response, max_uris, own);
+            put = encoder::put_forwarded_response(out, id, response, max_uris, paths);
             if put.is_none() {
                 out.truncate(before);
             }
