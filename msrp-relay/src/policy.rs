@@ -194,7 +194,31 @@ pub trait RelayPolicy {
         Admission::Accept
     }
 
-    /// Whether a client with the right password may use this relay (RFC 4976 §6.3: 403 if not).
+    /// Who the client at the other end is, where its connection tells: by a cookie or HTTP credentials in the handshake of a
+    /// WebSocket, or by a client certificate ([`PeerInfo::handshake`], [`PeerInfo::security`]). Its AUTH then needs no
+    /// credentials: it gets 200 and a Use-Path without a challenge (RFC 7977 §5.3.1), as far as
+    /// [`authorize`](Self::authorize) lets. None: the client is challenged. Asked for each AUTH without credentials.
+    ///
+    /// What is compared here are secrets; a comparison in constant time keeps them from being guessed bit by bit.
+    ///
+    /// ```
+    /// # use msrp_core::node::PeerInfo;
+    /// # use msrp_relay::policy::RelayPolicy;
+    /// /// The web server at the same host sets a cookie, and tells which of them are valid.
+    /// struct Cookies(Box<dyn Fn(&str) -> Option<String> + Send>);
+    ///
+    /// impl RelayPolicy for Cookies {
+    ///     fn identify(&mut self, peer: &PeerInfo) -> Option<String> {
+    ///         self.0(peer.handshake.as_ref()?.cookie("session")?)
+    ///     }
+    /// }
+    /// ```
+    fn identify(&mut self, peer: &PeerInfo) -> Option<String> {
+        let _unused = peer;
+        None
+    }
+
+    /// Whether a client that has proven who it is may use this relay (RFC 4976 §6.3: 403 if not).
     fn authorize(&mut self, request: &AuthRequest<'_>) -> Lookup<Grant> {
         let _unused = request;
         Lookup::Ready(Grant::Allow)

@@ -2,6 +2,7 @@
 
 mod admin;
 mod file;
+mod listeners;
 mod options;
 mod run;
 mod settings;

@@ -19,7 +19,8 @@ pub struct Options {
     /// Configuration file (TOML).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where to listen: msrp://IP:PORT for TCP, msrps://IP:PORT for TLS. May be repeated; port 0 takes a free one.
+    /// Where to listen: msrp://IP:PORT for TCP, msrps://IP:PORT for TLS, ws://IP:PORT and wss://IP:PORT for
+    /// WebSocket (browsers) over either. May be repeated; port 0 takes a free one.
     #[arg(long, value_name = "URL")]
     pub listen: Vec<String>,
     /// Host part of the URIs that clients are given, by which they reach this machine; default: the address of the first

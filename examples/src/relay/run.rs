@@ -6,14 +6,9 @@ use std::{
     time::Instant,
 };
 
-use msrp_core::{
-    grammar::Scheme,
-    node::{ListenerId, TransportKind},
-};
 use msrp_relay::{ConfigError, Relay, RelayCommand, RelayConfig, RelayEvent};
 use msrp_transport::{
     DriverConfig,
-    layer::{Incoming, WebSocketConfig},
     listen::{ListenAddress, ListenOptions, bind},
     mio_driver::{HandleError, Host, Server, ServerError},
     tls_config::{
@@ -29,7 +24,7 @@ use signal_hook::{
 use super::{
     Settings, SettingsError,
     admin::{self, Guard},
-    settings,
+    listeners, settings,
     shards::Shards,
     users::Users,
 };
@@ -110,11 +105,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     server.set_client_tls(ClientTls::new(roots, settings.identity.clone())?);
     let mut lines = Vec::new();
     for Bound { address, socket } in bound {
-        let tls = tls.clone().filter(|_| address.scheme == Scheme::Msrps);
-        let mut incoming = Incoming::from(tls);
-        if address.transport == TransportKind::WebSocket {
-            incoming = incoming.with_websocket(WebSocketConfig::new());
-        }
+        let incoming = listeners::incoming(&address, tls.as_ref());
         server.listen_on(socket, address.scheme, incoming)?;
         lines.push(format!("listening on {address}"));
     }
@@ -167,8 +158,9 @@ fn relay(settings: &Settings, bound: &[Bound], users: Users) -> Result<Relay, Fa
         .max_connections(settings.max_connections)
         .max_memory(settings.max_memory)
         .auth_store(users);
-    for (index, Bound { address, .. }) in bound.iter().enumerate() {
-        config = config.listener(ListenerId(index as u16), address.scheme, address.address.port());
+    let addresses: Vec<_> = bound.iter().map(|bound| bound.address).collect();
+    for listener in (0..addresses.len()).filter_map(|index| listeners::named(&addresses, index)) {
+        config = config.listen(listener);
     }
     let seed = crate::seed().map_err(|error| Failure::Ran(format!("no randomness: {error}")))?;
     Ok(Relay::new(Instant::now(), config, seed)?)

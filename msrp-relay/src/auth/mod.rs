@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   AUTH ──▶ TLS? ──▶ credentials? ──▶ AuthStore ──▶ digest, nonce ──▶ RelayPolicy ──▶ Expires ──▶ 200 Use-Path
-//!             403         401        (may be Pending)   401, stale    403 (Pending)     423
+//!             403     │   401        (may be Pending)   401, stale  ▲ 403 (Pending)     423
+//!                     └─ none, but RelayPolicy::identify ───────────┘
 //! ```
 
 pub(crate) mod lockout;
@@ -29,10 +30,17 @@ use crate::{
     relay::Relay,
 };
 
-/// A client's proof that was found right, while the policy makes up its mind.
+/// A client of which it is known who it is, while the policy makes up its mind.
 #[derive(Debug)]
 pub(crate) struct Verified {
     user: Arc<str>,
+    /// None where its connection told who it is.
+    proof: Option<Proof>,
+}
+
+/// A client's proof that was found right, and what shows that we know the password too.
+#[derive(Debug)]
+struct Proof {
     cnonce: String,
     nc: u32,
     rspauth: Digest,
@@ -74,6 +82,11 @@ impl Relay {
             return self.end_auth(from, StatusCode::FORBIDDEN, "AUTH Needs TLS", &[], false);
         }
         let Some(value) = incoming.head.header(HeaderName::Authorization) else {
+            // RFC 7977 §5.3.1: who is known by its connection gets its URI at once.
+            let known = self.config.policy.identify(connection.peer());
+            if let Some(user) = known.filter(|user| (1..=MAX_USER).contains(&user.len())) {
+                return self.ask_for_grant(from, key, user, None);
+            }
             self.stats.auth_challenges += 1;
             return self.challenge(from, false);
         };
@@ -222,7 +235,7 @@ impl Relay {
             return self.fail_auth(from, user, AuthFailure::Credentials);
         }
         let life = self.config.nonce_life;
-        let Some((connection, data)) = self.table.get_mut(from) else {
+        let Some((_, data)) = self.table.get_mut(from) else {
             return;
         };
         let nonces = &mut data.nonces;
@@ -230,8 +243,7 @@ impl Relay {
             self.stats.auth_stale += 1;
             return self.challenge(from, true);
         }
-        let verified = Verified {
-            user: user.as_str().into(),
+        let proof = Proof {
             cnonce: credentials.cnonce.clone().into_owned(),
             nc: credentials.nc,
             rspauth: digest::rspauth(
@@ -244,6 +256,17 @@ impl Relay {
                 digest_uri,
             ),
         };
+        self.ask_for_grant(from, key, user, Some(proof));
+    }
+
+    /// It is known who the client is: the policy is asked what it gets.
+    fn ask_for_grant(&mut self, from: ConnectionHandle, key: u32, user: String, proof: Option<Proof>) {
+        let Some(incoming) = self.incoming.get(key as usize) else {
+            return;
+        };
+        let Some((connection, _)) = self.table.get(from) else {
+            return;
+        };
         let expires = match incoming.head.header(HeaderName::Expires).map(Expires::parse) {
             Some(Err(_)) => return self.refuse(from, StatusCode::BAD_REQUEST, Reason::Malformed),
             Some(Ok(expires)) => Some(expires.as_duration()),
@@ -255,6 +278,10 @@ impl Relay {
             peer: connection.peer(),
         };
         let granted = self.config.policy.authorize(&request);
+        let verified = Verified {
+            user: user.as_str().into(),
+            proof,
+        };
         if let Some(incoming) = self.incoming.get_mut(key as usize) {
             incoming.verified = Some(Box::new(verified));
         }
@@ -329,7 +356,10 @@ impl Relay {
         let seconds = asked.unwrap_or(self.config.expires.min(max));
         let life = Duration::from_secs(u64::from(seconds));
         let user = verified.user.to_string();
-        let nextnonce = data.nonces.give(now, &mut self.ids);
+        let nextnonce = verified
+            .proof
+            .is_some()
+            .then(|| data.nonces.give(now, &mut self.ids));
         let binding = self.bindings.mint(
             &mut self.ids,
             listener,
@@ -340,15 +370,17 @@ impl Relay {
         );
         data.bindings.push(binding);
         let uri = self.bindings.uri(binding);
-        let info = AuthenticationInfo {
-            nextnonce: Some(Cow::Owned(nextnonce)),
-            qop: Some(Cow::Borrowed("auth")),
-            rspauth: Some(verified.rspauth),
-            cnonce: Some(Cow::Owned(verified.cnonce)),
-            nc: Some(verified.nc),
-        };
-        // The client's nonce came in a quoted string, so it can be written as one.
-        let info = info.to_bytes().unwrap_or_default();
+        let info = verified.proof.and_then(|proof| {
+            let info = AuthenticationInfo {
+                nextnonce: nextnonce.map(Cow::Owned),
+                qop: Some(Cow::Borrowed("auth")),
+                rspauth: Some(proof.rspauth),
+                cnonce: Some(Cow::Owned(proof.cnonce)),
+                nc: Some(proof.nc),
+            };
+            // The client's nonce came in a quoted string, so it can be written as one.
+            info.to_bytes().ok()
+        });
         let seconds = seconds.to_string();
         let suspects = self.suspects(from, &user);
         self.lockout.succeeded(&suspects);
@@ -356,17 +388,10 @@ impl Relay {
         if let Some((_, data)) = self.table.get_mut(from) {
             data.auth_failures = 0;
         }
-        self.end_auth(
-            from,
-            StatusCode::OK,
-            "OK",
-            &[
-                ("Use-Path", &uri),
-                ("Authentication-Info", &info),
-                ("Expires", seconds.as_bytes()),
-            ],
-            true,
-        );
+        let mut headers = vec![("Use-Path", &uri[..])];
+        headers.extend(info.as_deref().map(|info| ("Authentication-Info", info)));
+        headers.push(("Expires", seconds.as_bytes()));
+        self.end_auth(from, StatusCode::OK, "OK", &headers, true);
         self.push_event(RelayEvent::Authenticated {
             connection: from,
             user,
