@@ -13,6 +13,8 @@ const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const RANDOM_CHARS: usize = 13;
 /// Characters that hold the slot.
 const SLOT_CHARS: usize = 5;
+/// Characters of a transaction identifier that holds a slot.
+pub(crate) const TRANSACT_ID_WITH_SLOT: usize = RANDOM_CHARS + SLOT_CHARS;
 /// Characters of a Message-ID: 120 bits.
 const MESSAGE_ID_CHARS: usize = 24;
 
@@ -107,10 +109,10 @@ impl fmt::Debug for IdSource {
     }
 }
 
-/// The slot that [`IdSource::transact_id_with_slot`] put into `id`; `None` if `id` does not have that length, or does
-/// not end in a slot. Whether it is the identifier that was given out only a comparison with that tells.
-pub fn slot_of(id: &TransactId) -> Option<u32> {
-    let (_random, coded) = id.as_bytes().split_at_checked(RANDOM_CHARS)?;
+/// The slot that [`IdSource::transact_id_with_slot`] put into an identifier; `None` if it does not have that length, or
+/// does not end in a slot. Whether it is the identifier that was given out only a comparison with that tells.
+pub fn slot_of(id: &[u8]) -> Option<u32> {
+    let (_random, coded) = id.split_at_checked(RANDOM_CHARS)?;
     if coded.len() != SLOT_CHARS {
         return None;
     }
@@ -200,7 +202,10 @@ mod tests {
         let mut ids = IdSource::from_seed([4; 32]);
         assert_eq!(MAX_SLOT, (1 << 25) - 1);
         for slot in [0, 1, 31, 32, MAX_SLOT] {
-            assert_eq!(slot_of(&ids.transact_id_with_slot(slot).unwrap()), Some(slot));
+            assert_eq!(
+                slot_of(ids.transact_id_with_slot(slot).unwrap().as_bytes()),
+                Some(slot)
+            );
         }
         assert_eq!(ids.transact_id_with_slot(MAX_SLOT + 1), None);
         assert_eq!(ids.transact_id_with_slot(u32::MAX), None);
@@ -208,7 +213,7 @@ mod tests {
 
     #[test]
     fn identifiers_of_another_shape_have_no_slot() {
-        let slot = |text: &str| slot_of(&text.parse().unwrap());
+        let slot = |text: &str| slot_of(text.as_bytes());
         assert_eq!(slot("abcdefghijklmaaaab"), Some(1));
         for other in [
             "abcdefghijklmaaaa",
@@ -220,7 +225,7 @@ mod tests {
             assert_eq!(slot(other), None, "{other}");
         }
         let mut ids = IdSource::from_seed([5; 32]);
-        assert_eq!(slot_of(&ids.transact_id()), None);
+        assert_eq!(slot_of(ids.transact_id().as_bytes()), None);
     }
 
     #[test]
@@ -247,7 +252,7 @@ mod tests {
         #[test]
         fn any_slot_round_trips(seed: [u8; 32], slot in 0..=MAX_SLOT) {
             let id = IdSource::from_seed(seed).transact_id_with_slot(slot).unwrap();
-            prop_assert_eq!(slot_of(&id), Some(slot));
+            prop_assert_eq!(slot_of(id.as_bytes()), Some(slot));
             prop_assert_eq!(TransactId::parse(id.as_bytes()), Ok(id));
         }
     }

@@ -8,7 +8,7 @@ use msrp_core::{
 };
 use smallvec::SmallVec;
 
-use crate::{auth::nonce::Nonces, bindings::BindingId, hops::HopKey};
+use crate::{auth::nonce::Nonces, bindings::BindingId, forward::Repeats, hops::HopKey};
 
 /// What the relay keeps beside each connection. Small while the connection is idle: what is rare is boxed.
 #[derive(Debug)]
@@ -52,6 +52,8 @@ pub(crate) struct RelayConnection {
     /// The URIs of the client that authenticated on it.
     pub(crate) bindings: SmallVec<[BindingId; 1]>,
     pub(crate) nonces: Nonces,
+    /// What its latest messages looked like.
+    pub(crate) repeats: Option<Box<Repeats>>,
     pub(crate) rare: Option<Box<Rare>>,
 }
 
@@ -123,6 +125,7 @@ impl RelayConnection {
             wait: None,
             bindings: SmallVec::new(),
             nonces: Nonces::default(),
+            repeats: None,
             rare: None,
         }
     }
@@ -206,6 +209,6 @@ mod tests {
         let fixed = size_of::<Connection>() + beside + 2 * Nonces::EACH + size_of::<Binding>();
         let tables_and_name = 150;
         let socket = 200;
-        assert!(fixed + tables_and_name + socket < 1_800, "{fixed}");
+        assert!(fixed + tables_and_name + socket < 1_820, "{fixed}");
     }
 }

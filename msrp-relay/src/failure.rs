@@ -108,18 +108,19 @@ impl Contexts {
         binding: BindingId,
         message: MessageId,
         failure_report: FailureReport,
-        edit: &HeadEdit<'_>,
+        own_uri: &[u8],
+        from_path: &[u8],
     ) -> ChunkContext {
         let mut paths = self.spare.pop().unwrap_or_default();
-        paths.extend_from_slice(edit.own_uri());
-        paths.extend_from_slice(edit.from_path());
+        paths.extend_from_slice(own_uri);
+        paths.extend_from_slice(from_path);
         ChunkContext {
             from,
             binding,
             message,
             failure_report,
             paths,
-            own_len: edit.own_uri().len(),
+            own_len: own_uri.len(),
         }
     }
 
@@ -159,6 +160,11 @@ impl Contexts {
 
     pub(crate) fn get(&self, index: u32) -> Option<&Context> {
         self.slots.get(index as usize).map(|slot| &slot.context)
+    }
+
+    /// Whether this names a chunk that went whole.
+    pub(crate) fn is_chunk(&self, tag: Tag) -> bool {
+        matches!(tag, Tag::Context(index) if matches!(self.get(index), Some(Context::Chunk(_))))
     }
 
     /// A transaction with this context has come to its end.

@@ -350,7 +350,10 @@ impl Relay {
         // Only what came is needed of it.
         if let Ok(edit) = HeadEdit::readdressed(&incoming.head, self.max_uris(), b"", b"") {
             let report = incoming.failure_report;
-            let context = self.contexts.chunk(from, binding, message, report, &edit);
+            let (own_uri, from_path) = (edit.own_uri(), edit.from_path());
+            let context = self
+                .contexts
+                .chunk(from, binding, message, report, own_uri, from_path);
             let len = incoming.held.len() as u64;
             let range = settle_range(incoming.range, len, ContinuationFlag::More);
             let tag = self.contexts.insert(Context::Chunk(context));

@@ -12,7 +12,7 @@ impl Relay {
     pub(crate) fn pump(&mut self, handle: ConnectionHandle) {
         let now = self.now;
         loop {
-            let Some((connection, data)) = self.table.get_mut(handle) else {
+            let Some((_, data)) = self.table.get_mut(handle) else {
                 return;
             };
             if data.retry {
@@ -22,6 +22,12 @@ impl Relay {
                     continue;
                 }
             }
+            if self.pass_repeats(handle) {
+                continue;
+            }
+            let Some((connection, data)) = self.table.get_mut(handle) else {
+                return;
+            };
             let event = if data.wait.is_some() && !connection.is_closed() {
                 connection.poll_sent()
             } else {

@@ -373,7 +373,7 @@ impl<'a> HeadEdit<'a> {
     }
 
     /// Appends the headers before the Byte-Range and returns how long `out` is then.
-    fn put_before(&self, out: &mut BytesMut) -> usize {
+    pub(crate) fn put_before(&self, out: &mut BytesMut) -> usize {
         out.extend_from_slice(b"To-Path: ");
         out.extend_from_slice(self.to_path);
         out.extend_from_slice(b"\r\nFrom-Path: ");

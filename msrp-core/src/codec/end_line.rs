@@ -15,6 +15,11 @@ const PREFIX: &[u8; 9] = b"\r\n-------";
 
 static PREFIX_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(PREFIX));
 
+/// Where the first octets stand that all end-lines share, with the CRLF before them.
+pub(crate) fn find_end_line_prefix(hay: &[u8]) -> Option<usize> {
+    PREFIX_FINDER.find(hay)
+}
+
 /// What a search found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {

@@ -324,6 +324,21 @@ impl Head {
             .copied()
     }
 
+    /// Where the value of the Message-ID stands.
+    pub(crate) fn message_id_span(&self) -> Option<std::ops::Range<usize>> {
+        self.value_span(HeaderName::MessageId)
+    }
+
+    /// Where the value of the Byte-Range stands.
+    pub(crate) fn byte_range_span(&self) -> Option<std::ops::Range<usize>> {
+        self.value_span(HeaderName::ByteRange)
+    }
+
+    fn value_span(&self, name: HeaderName) -> Option<std::ops::Range<usize>> {
+        let line = self.line(name)?;
+        Some(usize::from(line.value)..usize::from(line.end))
+    }
+
     pub(super) fn slice(&self, start: u16, end: u16) -> &[u8] {
         self.raw
             .get(usize::from(start)..usize::from(end))

@@ -15,7 +15,7 @@ mod limits;
 pub use decoder::{DecodeEvent, Decoder, Framing};
 pub use encoder::{ChunkHead, HeadEdit, HeadTemplate, Own, SendHeaders};
 pub(crate) use encoder::{put_end_line, put_response};
-pub(crate) use end_line::{EndLine, Found};
+pub(crate) use end_line::{EndLine, Found, find_end_line_prefix};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, ProtocolError};
 pub use head::{Head, Headers, StartLine};
 pub use header_name::HeaderName;

@@ -19,6 +19,7 @@ mod config;
 mod error;
 mod event;
 mod receive;
+mod repeat;
 mod request;
 mod rx;
 mod send;
@@ -45,6 +46,7 @@ pub use self::{
     config::{ConnectionConfig, INTERRUPTIBLE_ABOVE, MAX_OTHER_BODY},
     error::{ApiMisuse, CloseReason, ConnectionError, Origin, SendError, WriteError},
     event::{Event, Outcome, OutgoingId, RequestId, Responded},
+    repeat::{Repeat, RepeatPattern},
     send::{OutgoingRequest, Transmit},
     stats::ConnectionStats,
     timers::Timer,
@@ -72,6 +74,8 @@ pub struct Connection {
     /// Requests that the node will answer later.
     deferred: BTreeMap<u64, ReturnPath>,
     transactions: Transactions,
+    /// What the peer answered last, boxed as an idle connection has none.
+    last_answer: Option<Box<repeat::LastAnswer>>,
     send: Send,
     events: VecDeque<Event>,
     budget: Budget,
@@ -126,6 +130,7 @@ impl Connection {
             skipping: false,
             deferred: BTreeMap::new(),
             transactions: Transactions::new(),
+            last_answer: None,
             send: Send::new(framing),
             events: VecDeque::new(),
             stats: ConnectionStats::default(),

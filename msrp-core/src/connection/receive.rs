@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{CloseReason, Connection, ConnectionError, Event, Origin, Outcome, rx::Advance};
 use crate::{
     codec::{DecodeError, DecodeEvent, Head},
-    grammar::FailureReport,
+    grammar::{FailureReport, StatusCode},
 };
 
 impl Connection {
@@ -74,7 +74,7 @@ impl Connection {
     }
 
     /// The node pulls again.
-    fn unhold(&mut self, now: Instant) {
+    pub(super) fn unhold(&mut self, now: Instant) {
         if std::mem::take(&mut self.held) && !self.paused {
             self.transactions.resume(now);
         }
@@ -94,10 +94,7 @@ impl Connection {
                 }
             });
         };
-        if self.paused && self.rx.len() < self.config.rx_limit / 2 {
-            self.paused = false;
-            self.transactions.resume(now);
-        }
+        self.read_on(now);
         let event = match decoded {
             DecodeEvent::Head(head) => {
                 self.head_since = None;
@@ -114,6 +111,14 @@ impl Connection {
         Ok(event.map_or(Step::Again, Step::Event))
     }
 
+    /// Octets have been pulled: reading may go on where it was paused.
+    pub(super) fn read_on(&mut self, now: Instant) {
+        if self.paused && self.rx.len() < self.config.rx_limit / 2 {
+            self.paused = false;
+            self.transactions.resume(now);
+        }
+    }
+
     /// A response: it ends the transaction that it names, if there is one.
     fn on_response(&mut self, head: Head) -> Option<Event> {
         self.stats.responses_in += 1;
@@ -123,6 +128,9 @@ impl Connection {
             self.stats.stray_responses += 1;
             return None;
         };
+        if code == StatusCode::OK {
+            self.note_answer(&head);
+        }
         Some(Event::TransactionEnded {
             transaction: transaction.id,
             tag: transaction.tag,

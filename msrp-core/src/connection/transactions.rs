@@ -116,9 +116,15 @@ impl Transactions {
         }
     }
 
+    /// The transaction of this identifier.
+    pub(super) fn find(&self, id: &[u8]) -> Option<&Transaction> {
+        let transaction = self.table.get(slot_of(id)? as usize)?;
+        (transaction.id.as_bytes() == id).then_some(transaction)
+    }
+
     /// Ends the transaction that a response names.
     pub(super) fn complete(&mut self, id: &TransactId) -> Option<Transaction> {
-        let slot = slot_of(id)? as usize;
+        let slot = slot_of(id.as_bytes())? as usize;
         if self.table.get(slot)?.id != *id {
             return None;
         }

@@ -35,6 +35,25 @@ impl Ident {
         })
     }
 
+    /// The identifier at the start of the input, as far as its characters go.
+    #[inline]
+    fn at_start(input: &[u8]) -> Option<Self> {
+        let mut octets = [0; MAX_LEN];
+        let mut len = 0;
+        for (to, &octet) in octets.iter_mut().zip(input) {
+            if !chars::is(octet, chars::IDENT) {
+                break;
+            }
+            *to = octet;
+            len += 1;
+        }
+        let starts_well = chars::is(*input.first()?, chars::ALPHANUM);
+        (starts_well && len >= MIN_LEN).then_some(Self {
+            octets,
+            len: len as u8,
+        })
+    }
+
     /// An identifier of characters known to be alphanumeric.
     fn from_alphanum<const N: usize>(text: [u8; N]) -> Self {
         const { assert!(N >= MIN_LEN && N <= MAX_LEN) };
@@ -64,6 +83,13 @@ macro_rules! ident {
             /// [`GrammarError::IdentLength`] or [`GrammarError::IdentCharacter`].
             pub fn parse(input: &[u8]) -> Result<Self, GrammarError> {
                 Ident::parse(input).map(Self)
+            }
+
+            /// The identifier at the start of the input, which ends at the first octet that no identifier has, or after
+            /// 32: what follows is for the caller to look at.
+            #[inline]
+            pub(crate) fn at_start(input: &[u8]) -> Option<Self> {
+                Ident::at_start(input).map(Self)
             }
 
             /// An identifier of `N` characters known to be alphanumeric; `N` is checked when compiling.

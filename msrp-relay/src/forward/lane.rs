@@ -96,9 +96,14 @@ impl Relay {
             }
             Err(_) => return self.refuse(from, StatusCode::STOP_SENDING, Reason::NoRoom),
         };
-        let context = self
-            .contexts
-            .chunk(from, route.binding, message, failure_report, &edit);
+        let context = self.contexts.chunk(
+            from,
+            route.binding,
+            message,
+            failure_report,
+            edit.own_uri(),
+            edit.from_path(),
+        );
         let lane = self.lanes.insert(Lane {
             context,
             out: route.out,

@@ -3,10 +3,12 @@
 pub(crate) mod incoming;
 pub(crate) mod lane;
 mod lane_end;
+mod repeat;
 mod request;
 mod response;
 mod route;
 
+pub(crate) use self::repeat::Repeats;
 pub(crate) use self::route::{Decision, Reason, Route};
 pub(crate) mod send;
 

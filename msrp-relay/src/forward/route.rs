@@ -2,7 +2,7 @@
 
 use msrp_core::{
     codec::Own,
-    grammar::{StatusCode, UriRef},
+    grammar::{PathRef, StatusCode, UriRef},
     node::{ConnectToken, ConnectionHandle},
 };
 
@@ -86,6 +86,9 @@ impl Relay {
         let (Ok(to_path), Ok(from_path)) = (head.to_path(max_uris), head.from_path(max_uris)) else {
             return Decision::Refuse(StatusCode::BAD_REQUEST, Reason::Malformed);
         };
+        if let Some(route) = self.known_route(from, &to_path, &from_path) {
+            return Decision::Forward(route);
+        }
         let Some(id) = self.bindings.find(now, to_path.first_raw()) else {
             return match to_path.first() {
                 Ok(uri) if self.bindings.is_our_authority(&uri) => {
@@ -118,11 +121,6 @@ impl Relay {
         }
         let next_len = memchr::memchr(b' ', rest).unwrap_or(rest.len());
         let next = rest.get(..next_len).unwrap_or_default();
-        if let Some(out) = binding.peer(next)
-            && self.table.get(out).is_some_and(|(c, _)| !c.is_closed())
-        {
-            return self.forward_by(Route::outward(out, id));
-        }
         if let Some(second) = self.bindings.find(now, next) {
             // Both ends of the session use this relay. It stands in the path twice, with two tokens; the same token twice
             // leads nowhere (row 4976-G-01).
@@ -197,6 +195,50 @@ impl Relay {
             }
             HopState::Connecting(token) => Decision::Connect(token, id),
             HopState::Full => Decision::Refuse(StatusCode::REQUEST_TIMEOUT, Reason::NoRoom),
+        }
+    }
+
+    /// The way that a request with these paths goes, if everything about it is known and nothing is to be learned.
+    pub(crate) fn known_route(
+        &self,
+        from: ConnectionHandle,
+        to_path: &PathRef<'_>,
+        from_path: &PathRef<'_>,
+    ) -> Option<Route> {
+        let now = self.now;
+        let id = self.bindings.find(now, to_path.first_raw())?;
+        let binding = self.bindings.get(id)?;
+        let rest = to_path.after_first()?;
+        let decision = if !self.is_owner(binding.owner, from) {
+            if binding.peer(from_path.first_raw()) != Some(from) {
+                return None;
+            }
+            self.forward_by(Route {
+                from_owner: false,
+                ..Route::outward(self.way_to(binding.owner), id)
+            })
+        } else {
+            let next_len = memchr::memchr(b' ', rest).unwrap_or(rest.len());
+            let next = rest.get(..next_len).unwrap_or_default();
+            match binding.peer(next) {
+                Some(out) => self.forward_by(Route::outward(out, id)),
+                None => {
+                    let second = self.bindings.find(now, next)?;
+                    let binding = self.bindings.get(second)?;
+                    if second == id || next_len >= rest.len() {
+                        return None;
+                    }
+                    self.forward_by(Route {
+                        own: Own::Two,
+                        second: Some(second),
+                        ..Route::outward(self.way_to(binding.owner), id)
+                    })
+                }
+            }
+        };
+        match decision {
+            Decision::Forward(route) => Some(route),
+            _ => None,
         }
     }
 

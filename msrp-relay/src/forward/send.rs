@@ -122,6 +122,7 @@ impl Relay {
         match self.dispatch(from, key, route) {
             Ok(()) => {
                 self.count(route, passed);
+                self.learn_repeat(from, key, route);
                 let done = self.take_incoming(from);
                 self.accept(from, id);
                 if let (Some(done), Some((connection, _))) = (done, self.table.get_mut(from)) {
@@ -190,7 +191,9 @@ impl Relay {
                     contexts.share(index, from, route.binding, &message, failure_report, &edit)
                 });
                 let tag = shared.unwrap_or_else(|| {
-                    let context = contexts.chunk(from, route.binding, message, failure_report, &edit);
+                    let (own_uri, from_path) = (edit.own_uri(), edit.from_path());
+                    let context =
+                        contexts.chunk(from, route.binding, message, failure_report, own_uri, from_path);
                     contexts.insert(Context::Chunk(context))
                 });
                 (failure_report, Some(tag))

@@ -21,11 +21,12 @@ use std::{collections::VecDeque, time::Instant};
 use bytes::Bytes;
 use slab::Slab;
 
+pub(super) use self::staged::Complete;
 pub use self::staged::Transmit;
 use self::{
     lane::{Lane, Piece},
     schedule::OpenChunk,
-    staged::{Complete, LaneChunk},
+    staged::LaneChunk,
 };
 use super::{
     ApiMisuse, Connection, ConnectionConfig, Event, INTERRUPTIBLE_ABOVE, MAX_OTHER_BODY, OutgoingId,
@@ -121,6 +122,15 @@ impl Send {
         } else {
             &mut self.staged
         }
+    }
+
+    /// Whether a whole chunk could leave behind nothing but what is staged.
+    pub(super) fn takes_at_once(&self, config: &ConnectionConfig) -> bool {
+        self.open.is_none()
+            && self.ready.is_empty()
+            && self.whole.is_empty()
+            && self.staged.len() < config.send_high
+            && self.buffered() < config.send_high
     }
 
     pub(super) fn note_output(&mut self, now: Instant) {
@@ -664,7 +674,7 @@ impl Connection {
     ///
     /// RFC 4975 §7.1: the body must not contain the end-line. With an identifier drawn after the body was known this
     /// takes a miracle, but the body is searched all the same.
-    fn open_transaction(
+    pub(super) fn open_transaction(
         &mut self,
         tag: Option<u64>,
         range: Option<ByteRange>,

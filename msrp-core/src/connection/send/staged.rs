@@ -44,7 +44,7 @@ pub(super) struct Mark {
 
 /// What a [`Mark`] says.
 #[derive(Debug)]
-pub(super) enum Complete {
+pub(in super::super) enum Complete {
     /// A chunk, request or response that nobody waits for.
     Frame,
     /// A request or a whole chunk: its transaction's time begins.
@@ -55,7 +55,7 @@ pub(super) enum Complete {
 
 /// A chunk of a lane, for [`Event::ChunkSent`](super::super::Event::ChunkSent).
 #[derive(Debug)]
-pub(super) struct LaneChunk {
+pub(in super::super) struct LaneChunk {
     pub(super) outgoing: OutgoingId,
     pub(super) tag: u64,
     pub(super) range: ByteRange,
@@ -138,7 +138,7 @@ impl Staged {
     }
 
     /// Notes that something is complete here.
-    pub(super) fn mark(&mut self, what: Complete) {
+    pub(in super::super) fn mark(&mut self, what: Complete) {
         if !(self.stream && matches!(what, Complete::Frame)) {
             self.marks.push_back(Mark { at: self.put, what });
         }
