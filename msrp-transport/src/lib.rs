@@ -3,6 +3,8 @@
 pub mod block;
 mod config;
 mod dial;
+#[cfg(feature = "dns")]
+pub mod dns;
 pub mod driver;
 mod failure;
 mod handles;

@@ -3,11 +3,13 @@
 mod backpressure;
 mod connecting;
 mod conversation;
+mod dns;
 mod ending;
 mod identities;
 mod limits;
 mod listeners;
 mod manual;
+mod name_server;
 mod node;
 mod peer;
 mod raw;
