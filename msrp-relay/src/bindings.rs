@@ -12,7 +12,7 @@ use msrp_core::{grammar::UriRef, node::ConnectionHandle, rng::IdSource};
 use slab::Slab;
 use smallvec::SmallVec;
 
-use crate::{event::RelayEvent, relay::Relay, session::Traffic};
+use crate::{event::RelayEvent, peers::PeerId, relay::Relay, session::Traffic};
 
 /// Bits of randomness in a token; RFC 4976 §6.3 asks for 64, RFC 4975 §14.1 for 80.
 const TOKEN_BITS: usize = 128;
@@ -24,7 +24,7 @@ const SUFFIX: &[u8] = b";tcp";
 const MAX_PEERS: usize = 4;
 
 /// Names a binding; never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct BindingId {
     index: u32,
     serial: u32,
@@ -45,6 +45,8 @@ impl BindingId {
 pub(crate) enum Owner {
     /// The client on this connection; its URIs die with it.
     Client(ConnectionHandle),
+    /// A relay behind which the client is; its URIs are good over every connection to it, and outlive them.
+    Relay(PeerId),
     /// A side of an anchored session, an entry of [`Anchors`](crate::anchor::table::Anchors).
     Anchored(u32),
 }
@@ -215,7 +217,7 @@ impl Bindings {
     pub(crate) fn leg_of(&self, id: BindingId) -> Option<u32> {
         match self.get(id)?.owner {
             Owner::Anchored(leg) => Some(leg),
-            Owner::Client(_) => None,
+            Owner::Client(_) | Owner::Relay(_) => None,
         }
     }
 
@@ -332,15 +334,11 @@ impl Relay {
     pub(crate) fn is_owner(&self, owner: Owner, from: ConnectionHandle) -> bool {
         match owner {
             Owner::Client(connection) => connection == from,
+            Owner::Relay(relay) => self
+                .table
+                .get(from)
+                .is_some_and(|(_, data)| data.peer == Some(relay)),
             Owner::Anchored(_) => true,
-        }
-    }
-
-    /// The connection that leads to the owner of a URI; it may have ended.
-    pub(crate) fn way_to(&self, owner: Owner) -> ConnectionHandle {
-        match owner {
-            Owner::Client(connection) => connection,
-            Owner::Anchored(leg) => self.anchors.way_to(leg),
         }
     }
 
@@ -357,6 +355,7 @@ impl Relay {
                     self.touch(connection);
                 }
             }
+            Owner::Relay(relay) => self.peers.remove_binding(relay, id, binding.expires),
         }
     }
 
@@ -378,7 +377,7 @@ impl Relay {
             }
             if let Some(binding) = self.bindings.remove(id) {
                 self.push_event(RelayEvent::BindingExpired {
-                    connection: handle,
+                    connection: Some(handle),
                     user: binding.user.to_string(),
                 });
             }

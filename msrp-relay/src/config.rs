@@ -9,6 +9,7 @@ use crate::{
     auth::store::MemoryAuthStore,
     error::ConfigError,
     listener::{self, RelayListener},
+    peers::names::AllowList,
     policy::{AllowAll, AuthStore, OpenRoutes, RelayPolicy, RoutePolicy},
 };
 
@@ -49,6 +50,7 @@ pub struct RelayConfig {
     pub(crate) allow_plain_auth: bool,
     pub(crate) offer_sha256: bool,
     pub(crate) auth_store: Box<dyn AuthStore + Send>,
+    pub(crate) peer_relays: AllowList,
     pub(crate) route_policy: Box<dyn RoutePolicy + Send>,
     pub(crate) policy: Box<dyn RelayPolicy + Send>,
     pub(crate) connection: ConnectionConfig,
@@ -69,6 +71,7 @@ pub struct RelayConfig {
     pub(crate) max_memory: usize,
     pub(crate) max_bindings: usize,
     pub(crate) max_bindings_per_connection: usize,
+    pub(crate) max_bindings_per_peer: usize,
     pub(crate) max_pending_connects: usize,
     pub(crate) max_open_messages: usize,
     pub(crate) event_queue: usize,
@@ -90,6 +93,7 @@ impl RelayConfig {
             allow_plain_auth: false,
             offer_sha256: false,
             auth_store: Box::new(MemoryAuthStore::new()),
+            peer_relays: AllowList::default(),
             route_policy: Box::new(OpenRoutes),
             policy: Box::new(AllowAll),
             connection: ConnectionConfig::default(),
@@ -110,6 +114,7 @@ impl RelayConfig {
             max_memory: 256 * 1024 * 1024,
             max_bindings: 1_000_000,
             max_bindings_per_connection: 1_024,
+            max_bindings_per_peer: 100_000,
             max_pending_connects: 1_024,
             max_open_messages: 64,
             event_queue: 1_024,
@@ -153,6 +158,26 @@ impl RelayConfig {
     /// The users. Default: none.
     pub fn auth_store(mut self, store: impl AuthStore + Send + 'static) -> Self {
         self.auth_store = Box::new(store);
+        self
+    }
+
+    /// A relay that may pass on the AUTHs of clients behind it, and has URIs for them (RFC 4976 §6.3): a DNS name such as
+    /// `inner.example.com`, or `*.example.net` for every name with one label before this domain. May be repeated; the
+    /// default is none.
+    ///
+    /// A relay proves its name by the certificate that it shows as a TLS client, so the listener has to ask for
+    /// certificates and verify them ([`TlsPeer::verified_names`](msrp_core::node::TlsPeer::verified_names)), and by the
+    /// one that it shows when this relay connects to it. Its certificate speaks for the relay only: the clients behind it
+    /// prove who they are by Digest all the same. Whoever is not named here is a client, whatever its certificate.
+    pub fn peer_relay(mut self, name: &str) -> Self {
+        self.peer_relays.names.push(name.to_owned());
+        self
+    }
+
+    /// Takes every relay whose certificate is verified for one of the [peer relays](Self::peer_relay), in an open
+    /// federation. Default off.
+    pub fn any_peer_relay(mut self, any: bool) -> Self {
+        self.peer_relays.any = any;
         self
     }
 
@@ -262,6 +287,13 @@ impl RelayConfig {
         self
     }
 
+    /// Use-Path URIs of the clients behind one peer relay that may be valid at the same time. Default 100,000. Beyond them
+    /// AUTH is answered 403.
+    pub fn max_bindings_per_peer(mut self, bindings: usize) -> Self {
+        self.max_bindings_per_peer = bindings.max(1);
+        self
+    }
+
     /// Connects that may be under way at the same time. Default 1,024.
     pub fn max_pending_connects(mut self, connects: usize) -> Self {
         self.max_pending_connects = connects.max(1);
@@ -307,6 +339,11 @@ impl RelayConfig {
         if realm.is_empty() || realm.chars().any(char::is_control) {
             return Err(ConfigError::Realm {
                 realm: realm.to_owned(),
+            });
+        }
+        if let Some(name) = self.peer_relays.wrong_name() {
+            return Err(ConfigError::PeerRelay {
+                name: name.to_owned(),
             });
         }
         let (min, default, max) = (self.min_expires, self.expires, self.max_expires);

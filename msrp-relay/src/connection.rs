@@ -8,7 +8,13 @@ use msrp_core::{
 };
 use smallvec::SmallVec;
 
-use crate::{auth::nonce::Nonces, bindings::BindingId, forward::Repeats, hops::HopKey};
+use crate::{
+    auth::{nonce::Nonces, remote::RemoteFailures},
+    bindings::BindingId,
+    forward::Repeats,
+    hops::HopKey,
+    peers::PeerId,
+};
 
 /// What the relay keeps beside each connection. Small while the connection is idle: what is rare is boxed.
 #[derive(Debug)]
@@ -54,6 +60,8 @@ pub(crate) struct RelayConnection {
     pub(crate) nonces: Nonces,
     /// What its latest messages looked like.
     pub(crate) repeats: Option<Box<Repeats>>,
+    /// The relay whose connection it is, if its certificate says so and the configuration allows it.
+    pub(crate) peer: Option<PeerId>,
     pub(crate) rare: Option<Box<Rare>>,
 }
 
@@ -81,8 +89,10 @@ pub(crate) struct Rare {
     pub(crate) poisoned: Vec<Poisoned>,
     /// The URIs of the sides of anchored sessions that it serves.
     pub(crate) legs: SmallVec<[BindingId; 1]>,
-    /// Under which name this connection is found again, if we opened it.
-    pub(crate) hop: Option<HopKey>,
+    /// Under which names this connection is found again, if we opened it.
+    pub(crate) hops: SmallVec<[HopKey; 1]>,
+    /// AUTHs that were forwarded from here and refused.
+    pub(crate) remote_failures: RemoteFailures,
 }
 
 /// A message that has failed at a later hop.
@@ -126,6 +136,7 @@ impl RelayConnection {
             bindings: SmallVec::new(),
             nonces: Nonces::default(),
             repeats: None,
+            peer: None,
             rare: None,
         }
     }

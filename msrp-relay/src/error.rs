@@ -46,6 +46,12 @@ pub enum ConfigError {
         /// What was given.
         realm: String,
     },
+    /// A peer relay is known by a DNS name.
+    #[error("peer relay {name:?} is neither a DNS name nor *. and a domain")]
+    PeerRelay {
+        /// What was given.
+        name: String,
+    },
     /// The bounds of Expires contradict each other or are 0.
     #[error("Expires: minimum {min}, default {default}, maximum {max} s are not in order, or 0")]
     Expires {

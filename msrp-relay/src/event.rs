@@ -14,10 +14,12 @@ use crate::anchor::{AnchorEnd, AnchorId, AnchorInfo, Side};
 pub enum RelayEvent {
     /// A client has proven who it is and has been given a URI.
     Authenticated {
-        /// Its connection.
+        /// Its connection, or that of the relay behind which it is.
         connection: ConnectionHandle,
         /// Who it is.
         user: String,
+        /// The relay behind which it is, if it is not connected to this one.
+        relay: Option<String>,
         /// How long the URI lives.
         expires: Duration,
     },
@@ -32,8 +34,8 @@ pub enum RelayEvent {
     },
     /// A Use-Path URI has come to the end of its life.
     BindingExpired {
-        /// The client's connection.
-        connection: ConnectionHandle,
+        /// The client's connection; none where it is behind another relay.
+        connection: Option<ConnectionHandle>,
         /// Whose it was.
         user: String,
     },
@@ -88,4 +90,7 @@ pub enum AuthFailure {
     LockedOut,
     /// The policy does not let this user in.
     Denied,
+    /// It came by way of a relay that is not known: on a connection without a certificate that names it, or it is not
+    /// one of the [peer relays](crate::RelayConfig::peer_relay).
+    UnknownRelay,
 }

@@ -76,6 +76,8 @@ pub(crate) struct RequestContext {
     pub(crate) own: Own,
     /// The side of an anchored session that it came from, with its URI of ours.
     pub(crate) leg: Option<(u32, BindingId)>,
+    /// For an AUTH with the credentials of a client of ours: whom it proves them to.
+    pub(crate) proves_to: Option<u64>,
 }
 
 /// Buffers kept for reuse, so that forwarding a chunk allocates nothing.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 use msrp_core::{
-    codec::HeadEdit,
+    codec::{Head, HeadEdit, HeaderName},
     grammar::{ContinuationFlag, Scheme, StatusCode, UriRef},
-    node::{Action, ConnectFailure, ConnectToken, ConnectionHandle, PeerInfo, Target, TransportKind},
+    node::{Action, ConnectFailure, ConnectToken, ConnectionHandle, PeerInfo, Target, TransportKind, Trust},
 };
 
 use crate::{
@@ -14,8 +14,8 @@ use crate::{
     connection::Wait,
     failure::{Context, Tag},
     forward::{
-        Route,
-        incoming::Incoming,
+        Way,
+        incoming::{Connecting, Incoming},
         send::{refusal, settle_range},
     },
     relay::Relay,
@@ -83,9 +83,12 @@ impl Pending {
 #[derive(Debug)]
 struct Parked {
     from: ConnectionHandle,
-    binding: BindingId,
+    way: Way,
     incoming: Incoming,
 }
+
+/// Names under which one connection is found again.
+const MAX_NAMES: usize = 8;
 
 /// Octets of chunks that may wait for one connect, and not more than half of what the connection takes at once; what
 /// exceeds it waits at its sender.
@@ -103,8 +106,11 @@ pub(crate) struct Hops {
 }
 
 impl Hops {
-    pub(crate) fn forget(&mut self, key: &HopKey) {
-        self.open.remove(key);
+    /// A connection has ended; by now another may have its name.
+    pub(crate) fn forget(&mut self, key: &HopKey, handle: ConnectionHandle) {
+        if self.open.get(key) == Some(&handle) {
+            self.open.remove(key);
+        }
     }
 
     /// Whether another connect may begin.
@@ -172,11 +178,24 @@ pub(crate) enum HopState {
 
 impl Relay {
     /// A connection to this target, or the connect that will make one. `waiter` is told when it is there.
-    pub(crate) fn hop_to(&mut self, target: Target, waiter: ConnectionHandle) -> HopState {
+    ///
+    /// Where a certificate is asked for, ours is shown too: the far end may be a relay, and we ask it for our clients
+    /// (RFC 4976 §9.2).
+    pub(crate) fn hop_to(&mut self, mut target: Target, waiter: ConnectionHandle) -> HopState {
+        target.client_identity |= target.scheme == Scheme::Msrps;
         let key = HopKey::from(&target);
         if let Some(&handle) = self.hops.open.get(&key)
             && self.table.get(handle).is_some_and(|(c, _)| !c.is_closed())
         {
+            return HopState::Open(handle);
+        }
+        let usual =
+            target.scheme == Scheme::Msrps && target.trust == Trust::Pki && target.interface.is_none();
+        if usual
+            && let Some(port) = target.port
+            && let Some(handle) = self.open_peer(&target.host, port)
+        {
+            // That relay called us.
             return HopState::Open(handle);
         }
         if let Some(&token) = self.hops.by_key.get(&key)
@@ -210,11 +229,16 @@ impl Relay {
         let handle = match outcome {
             Ok(peer) => {
                 self.stats.connected += 1;
-                let handle = self.insert_connection(peer, 0, true);
-                if let Some((_, data)) = self.table.get_mut(handle) {
-                    data.rare().hop = Some(key.clone());
+                // A relay that uses it both ways gets URIs that begin with msrps.
+                let listeners = &self.config.listeners;
+                let listener = listeners
+                    .iter()
+                    .position(|listener| listener.scheme == Scheme::Msrps);
+                let handle = self.insert_connection(peer, listener.unwrap_or_default() as u16, true);
+                if key.scheme == Scheme::Msrps {
+                    self.identify_as(handle, &key.host, key.port);
                 }
-                self.hops.open.insert(key.clone(), handle);
+                self.name_hop(handle, key.clone());
                 Some(handle)
             }
             Err(error) => {
@@ -258,8 +282,42 @@ impl Relay {
         }
     }
 
+    /// A connection that we opened is found again under this name.
+    fn name_hop(&mut self, handle: ConnectionHandle, key: HopKey) {
+        let Some((_, data)) = self.table.get_mut(handle) else {
+            return;
+        };
+        let hops = &mut data.rare().hops;
+        if !hops.contains(&key) && hops.len() < MAX_NAMES {
+            hops.push(key.clone());
+            self.hops.open.insert(key, handle);
+        }
+    }
+
+    /// A relay further on has given a URI of its own: where its certificate names it, the connection leads there too.
+    /// So an AUTH for `msrps://relay.example.com;tcp`, which has no port, and the messages over
+    /// `msrps://relay.example.com:9000/…` share one.
+    pub(crate) fn learn_name(&mut self, handle: ConnectionHandle, response: &Head) {
+        let Some(use_path) = response.header(HeaderName::UsePath) else {
+            return;
+        };
+        let last = use_path.rsplit(|octet| *octet == b' ').next().unwrap_or_default();
+        let Ok(uri) = UriRef::parse(last) else { return };
+        let Some((_, data)) = self.table.get(handle) else {
+            return;
+        };
+        let opened = data.rare.as_ref().is_some_and(|rare| !rare.hops.is_empty());
+        let host = uri.normalized_host();
+        if !opened || uri.scheme() != Scheme::Msrps || uri.port().is_none() || !self.proves(handle, &host) {
+            return;
+        }
+        self.identify_as(handle, &host, uri.port());
+        self.name_hop(handle, HopKey::from(&target_of(&uri)));
+    }
+
     /// A chunk is complete, and its next hop is not there yet: it is taken now, so that it holds up nobody.
-    pub(crate) fn park(&mut self, from: ConnectionHandle, token: ConnectToken, binding: BindingId) {
+    pub(crate) fn park(&mut self, from: ConnectionHandle, connecting: Connecting) {
+        let Connecting { token, way } = connecting;
         let Some(mut incoming) = self.take_incoming(from) else {
             return;
         };
@@ -277,11 +335,7 @@ impl Relay {
         };
         let id = incoming.id;
         pending.parked_len += len;
-        pending.parked.push(Parked {
-            from,
-            binding,
-            incoming,
-        });
+        pending.parked.push(Parked { from, way, incoming });
         self.backlog += len;
         self.stats.chunks_parked += 1;
         self.accept(from, id);
@@ -300,39 +354,26 @@ impl Relay {
 
     /// The connect for a parked chunk is over.
     fn deliver(&mut self, parked: Parked, hop: Option<ConnectionHandle>) {
-        let Parked {
-            from,
-            binding,
-            incoming,
-        } = parked;
+        let Parked { from, way, incoming } = parked;
         let message = incoming.head.message_id().ok().flatten();
         let failed = |message| {
             let (_, data) = self.table.get(from)?;
-            data.poison(binding, &message)
+            data.poison(way.binding, &message)
         };
         if message.and_then(failed).is_some() {
             // Its sender has been told.
             return;
         }
         let key = self.incoming.insert(incoming) as u32;
-        self.send_parked(from, key, binding, hop);
+        self.send_parked(from, key, way, hop);
         self.incoming.try_remove(key as usize);
     }
 
-    fn send_parked(
-        &mut self,
-        from: ConnectionHandle,
-        key: u32,
-        binding: BindingId,
-        hop: Option<ConnectionHandle>,
-    ) {
+    fn send_parked(&mut self, from: ConnectionHandle, key: u32, way: Way, hop: Option<ConnectionHandle>) {
         let code = match hop {
             None => StatusCode::REQUEST_TIMEOUT,
             Some(out) => {
-                let route = Route {
-                    leg: self.bindings.leg_of(binding),
-                    ..Route::outward(out, binding)
-                };
+                let route = way.by(out);
                 let passed = self.chunk_at_hand(key);
                 match self.dispatch(from, key, route) {
                     Ok(()) => return self.count(route, passed),
@@ -353,7 +394,7 @@ impl Relay {
             let (own_uri, from_path) = (edit.own_uri(), edit.from_path());
             let context = self
                 .contexts
-                .chunk(from, binding, message, report, own_uri, from_path);
+                .chunk(from, way.binding, message, report, own_uri, from_path);
             let len = incoming.held.len() as u64;
             let range = settle_range(incoming.range, len, ContinuationFlag::More);
             let tag = self.contexts.insert(Context::Chunk(context));
@@ -375,7 +416,7 @@ impl Relay {
             && (waits
                 || incoming
                     .connecting
-                    .is_some_and(|(connecting, _)| connecting == token))
+                    .is_some_and(|connecting| connecting.token == token))
         {
             incoming.unreachable = Some(StatusCode::REQUEST_TIMEOUT);
         }

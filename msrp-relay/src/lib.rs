@@ -19,6 +19,7 @@ mod hops;
 mod listener;
 mod lookups;
 mod node;
+mod peers;
 pub mod policy;
 mod probation;
 mod pump;

@@ -162,6 +162,7 @@ impl Node for Relay {
             self.expire(handle);
             self.enqueue(handle);
         }
+        self.expire_peers();
         self.run();
     }
 
@@ -216,10 +217,11 @@ impl Node for Relay {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let anchors = self.anchors.next_deadline();
-        match (self.table.next_deadline(), anchors) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        }
+        let others = [self.anchors.next_deadline(), self.peers.next_deadline()];
+        self.table
+            .next_deadline()
+            .into_iter()
+            .chain(others.into_iter().flatten())
+            .min()
     }
 }

@@ -118,8 +118,11 @@ pub struct AuthRequest<'a> {
     pub user: &'a str,
     /// The life of the URI that it asks for, if it does.
     pub expires: Option<Duration>,
-    /// Its connection.
+    /// Its connection, or that of the relay behind which it is.
     pub peer: &'a PeerInfo,
+    /// The relay behind which it is, by the name that its certificate proves; none for a client that is connected to this
+    /// relay.
+    pub relay: Option<&'a str>,
 }
 
 /// What a client that has proven who it is gets.

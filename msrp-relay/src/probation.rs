@@ -28,7 +28,8 @@ impl Relay {
         let Some((_, data)) = self.table.get_mut(handle) else {
             return;
         };
-        if data.proven {
+        // Failures never end a connection with another relay (RFC 4976 §6.3).
+        if data.proven || data.peer.is_some() {
             return;
         }
         data.unsuccessful = data.unsuccessful.saturating_add(1);
@@ -44,8 +45,9 @@ impl Relay {
         let Some((_, data)) = self.table.get_mut(handle) else {
             return;
         };
-        if data.rare.as_ref().is_some_and(|rare| rare.hop.is_some()) {
-            // We opened it: it leads to another relay or a peer, and serves other sessions.
+        let opened = data.rare.as_ref().is_some_and(|rare| !rare.hops.is_empty());
+        if opened || data.peer.is_some() {
+            // It leads to another relay or a peer, and serves other sessions.
             return;
         }
         data.unsuccessful = data.unsuccessful.saturating_add(1);

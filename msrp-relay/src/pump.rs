@@ -149,20 +149,28 @@ impl Relay {
         }
         // RFC 4976 §6.3: a client's URIs live as long as its connection.
         let bindings = std::mem::take(&mut data.bindings);
-        let (lanes, legs, hop) = data
+        let peer = data.peer.take();
+        let (lanes, legs, hops) = data
             .rare
             .as_mut()
             .map(|rare| {
                 let (lanes, legs) = (&mut rare.lanes_in, &mut rare.legs);
-                (std::mem::take(lanes), std::mem::take(legs), rare.hop.take())
+                (
+                    std::mem::take(lanes),
+                    std::mem::take(legs),
+                    std::mem::take(&mut rare.hops),
+                )
             })
             .unwrap_or_default();
         for binding in bindings {
             self.bindings.remove(binding);
         }
         self.lose_legs(handle, legs);
-        if let Some(hop) = hop {
-            self.hops.forget(&hop);
+        if let Some(peer) = peer {
+            self.peers.remove_connection(peer, handle);
+        }
+        for hop in hops {
+            self.hops.forget(&hop, handle);
         }
         self.abort_incoming(handle);
         for lane in lanes {

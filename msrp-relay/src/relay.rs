@@ -28,6 +28,7 @@ use crate::{
     hops::Hops,
     listener,
     lookups::{PendingLookup, RelayQuery},
+    peers::Peers,
     stats::RelayStats,
 };
 
@@ -46,6 +47,7 @@ pub struct Relay {
     pub(crate) lanes: Slab<Lane>,
     pub(crate) hops: Hops,
     pub(crate) anchors: Anchors,
+    pub(crate) peers: Peers,
     pub(crate) lookups: BTreeMap<Ticket, (ConnectionHandle, PendingLookup)>,
     pub(crate) next_ticket: u64,
     pub(crate) lockout: Lockout,
@@ -106,6 +108,7 @@ impl Relay {
             lanes: Slab::new(),
             hops: Hops::default(),
             anchors: Anchors::default(),
+            peers: Peers::default(),
             lookups: BTreeMap::new(),
             next_ticket: 0,
             dummy,

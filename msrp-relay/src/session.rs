@@ -127,13 +127,15 @@ pub struct Session<'a> {
     pub since: Instant,
     /// When it runs out.
     pub expires: Instant,
-    /// The connection that leads to the client.
-    pub connection: ConnectionHandle,
+    /// The relay behind which the client is, if it is not connected to this one.
+    pub relay: Option<&'a str>,
+    /// The connection that leads to the client, or to that relay; none while a relay has none.
+    pub connection: Option<ConnectionHandle>,
     /// What the transport knows of its other end; none once it has ended.
     pub peer: Option<&'a PeerInfo>,
     /// The listener with whose name the URI was given out.
     pub listener: Option<ListenerId>,
-    /// Whether that connection is being closed, or has ended.
+    /// Whether that connection is being closed, or has ended; a relay is called again when it is needed.
     pub closing: bool,
     /// Octets that wait to be sent on it.
     pub buffered: usize,
@@ -163,8 +165,14 @@ impl Relay {
     }
 
     fn describe<'a>(&'a self, id: BindingId, binding: &'a Binding) -> Session<'a> {
-        let handle = self.way_to(binding.owner);
-        let connection = self.table.get(handle).map(|(connection, _)| connection);
+        let (relay, handle) = match binding.owner {
+            Owner::Client(handle) => (None, Some(handle)),
+            Owner::Relay(relay) => (self.peers.name(relay), self.peers.connection_of(relay)),
+            Owner::Anchored(leg) => (None, self.anchors.way_to(leg)),
+        };
+        let connection = handle
+            .and_then(|handle| self.table.get(handle))
+            .map(|(connection, _)| connection);
         let [from_client, to_client] = binding.traffic();
         let peers = binding
             .peer_connections()
@@ -175,6 +183,7 @@ impl Relay {
             user: &binding.user,
             since: binding.since(),
             expires: binding.expires,
+            relay,
             connection: handle,
             peer: connection.map(Connection::peer),
             listener: self
@@ -182,7 +191,7 @@ impl Relay {
                 .listeners
                 .get(binding.name_index())
                 .map(|listener| listener.id),
-            closing: connection.is_none_or(Connection::is_closed),
+            closing: relay.is_none() && connection.is_none_or(Connection::is_closed),
             buffered: connection.map_or(0, Connection::buffered),
             peers,
             from_client,
@@ -243,6 +252,8 @@ impl Relay {
                     self.enqueue(handle);
                 }
             }
+            // It serves other sessions.
+            Owner::Relay(_) => {}
         }
         Ok(())
     }

@@ -50,6 +50,8 @@ pub struct RelayStats {
     pub auth_granted: u64,
     /// Wrong or unusable credentials.
     pub auth_failures: u64,
+    /// Wrong credentials of our clients at relays further on.
+    pub auth_remote_failures: u64,
     /// AUTH refused because user or address were locked out.
     pub auth_locked_out: u64,
     /// AUTH refused by 403.

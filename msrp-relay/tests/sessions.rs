@@ -145,7 +145,7 @@ fn a_uri_dies_when_its_time_is_over() {
     assert_eq!(world.frames(bob)[0].start_code(), 481);
     assert_eq!(world.relay.bindings(), 0);
     assert!(world.events.contains(&RelayEvent::BindingExpired {
-        connection: alice,
+        connection: Some(alice),
         user: "alice".to_owned()
     }));
     assert!(!world.closed(alice));

@@ -79,8 +79,8 @@ impl Relay {
         if let Some(rare) = &mut data.rare {
             rare.legs.retain(|other| *other != id);
         }
-        let hop = data.rare.as_ref().is_some_and(|rare| rare.hop.is_some());
-        let sole = !data.serves() && !data.shared && !hop;
+        let hop = data.rare.as_ref().is_some_and(|rare| !rare.hops.is_empty());
+        let sole = !data.serves() && !data.shared && !hop && data.peer.is_none();
         let lanes: Vec<u32> = data.rare.as_ref().map_or(&[][..], |rare| &rare.lanes_in).to_vec();
         if sole {
             connection.close(now, CloseReason::Done);

@@ -9,7 +9,7 @@ use super::{fingerprint, info::Side, sdp::session_of};
 use crate::{
     bindings::BindingId,
     event::RelayEvent,
-    forward::{Decision, Reason, Route},
+    forward::{Decision, Reason, Way, incoming::Connecting},
     relay::Relay,
 };
 
@@ -77,14 +77,15 @@ impl Relay {
 
     /// The way to a leg, or what has to be waited for.
     fn pass_to(&mut self, to: u32, id: BindingId, leg: u32, from: ConnectionHandle, key: u32) -> Decision {
+        let way = Way {
+            leg: Some(leg),
+            ..Way::outward(id)
+        };
         let connection = self.anchors.legs.get(to as usize).and_then(|leg| leg.connection);
         if let Some(out) = connection
             && self.is_open(out)
         {
-            return Decision::Forward(Route {
-                leg: Some(leg),
-                ..Route::outward(out, id)
-            });
+            return Decision::Forward(way.by(out));
         }
         let message = self
             .incoming
@@ -97,7 +98,7 @@ impl Relay {
             return Decision::Refuse(code, Reason::Poisoned);
         }
         match self.await_leg(to, Some(from)) {
-            Some(token) => Decision::Connect(token, id),
+            Some(token) => Decision::Connect(Connecting { token, way }),
             None => Decision::Refuse(StatusCode::REQUEST_TIMEOUT, Reason::Unreachable),
         }
     }

@@ -154,12 +154,9 @@ impl Anchors {
         }
     }
 
-    /// The connection that leads to a leg; one that never was where there is none.
-    pub(crate) fn way_to(&self, index: u32) -> ConnectionHandle {
-        self.legs
-            .get(index as usize)
-            .and_then(|leg| leg.connection)
-            .unwrap_or_else(|| ConnectionHandle::from_parts(u32::MAX, 0))
+    /// The connection that leads to a leg.
+    pub(crate) fn way_to(&self, index: u32) -> Option<ConnectionHandle> {
+        self.legs.get(index as usize)?.connection
     }
 
     /// When a session was last used.

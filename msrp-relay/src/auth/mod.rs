@@ -1,15 +1,17 @@
 //! AUTH: who the client is, and the URI that it gets for it (RFC 4976 §5.1, §6.3, §9.1).
 //!
 //! ```text
-//!   AUTH ──▶ TLS? ──▶ credentials? ──▶ AuthStore ──▶ digest, nonce ──▶ RelayPolicy ──▶ Expires ──▶ 200 Use-Path
-//!             403     │   401        (may be Pending)   401, stale  ▲ 403 (Pending)     423
-//!                     └─ none, but RelayPolicy::identify ───────────┘
+//!   AUTH ──▶ TLS? ──▶ by a relay? ──▶ credentials? ──▶ AuthStore ──▶ digest, nonce ──▶ RelayPolicy ──▶ Expires ──▶ 200
+//!             403     known? 403      │   401         (may be Pending)  401, stale   ▲ 403 (Pending)     423
+//!                                     └─ none, but RelayPolicy::identify ────────────┘
 //! ```
 
 pub(crate) mod lockout;
 pub(crate) mod nonce;
+pub(crate) mod remote;
 mod reply;
 pub(crate) mod store;
+mod way;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -81,9 +83,22 @@ impl Relay {
             self.stats.auth_forbidden += 1;
             return self.end_auth(from, StatusCode::FORBIDDEN, "AUTH Needs TLS", &[], false);
         }
+        if !self.comes_by_a_known_way(from, key) {
+            self.stats.auth_forbidden += 1;
+            self.tell_auth_failed(from, String::new(), AuthFailure::UnknownRelay);
+            return self.end_auth(from, StatusCode::FORBIDDEN, "Unknown Relay", &[], false);
+        }
+        let (Some(incoming), Some((connection, _))) = (self.incoming.get(key as usize), self.table.get(from))
+        else {
+            return;
+        };
         let Some(value) = incoming.head.header(HeaderName::Authorization) else {
-            // RFC 7977 §5.3.1: who is known by its connection gets its URI at once.
-            let known = self.config.policy.identify(connection.peer());
+            // RFC 7977 §5.3.1: who is known by its connection gets its URI at once. What is known of a relay's says nothing
+            // of the clients behind it.
+            let known = match incoming.behind {
+                None => self.config.policy.identify(connection.peer()),
+                Some(_) => None,
+            };
             if let Some(user) = known.filter(|user| (1..=MAX_USER).contains(&user.len())) {
                 return self.ask_for_grant(from, key, user, None);
             }
@@ -164,7 +179,7 @@ impl Relay {
 
     /// Whether a URI without session-id is this relay's, by any of its names. The scheme and port are not looked at:
     /// behind NAT or a TLS terminator they are others than ours.
-    fn names_this_relay(&self, uri: &UriRef<'_>) -> bool {
+    pub(crate) fn names_this_relay(&self, uri: &UriRef<'_>) -> bool {
         let host = uri.normalized_host();
         let same = |name: &str| bare(name).eq_ignore_ascii_case(bare(&host));
         same(&self.config.host)
@@ -235,11 +250,16 @@ impl Relay {
             return self.fail_auth(from, user, AuthFailure::Credentials);
         }
         let life = self.config.nonce_life;
+        let behind = incoming.behind;
         let Some((_, data)) = self.table.get_mut(from) else {
             return;
         };
-        let nonces = &mut data.nonces;
-        if nonces.take(now, &credentials.nonce, credentials.nc, life) == Freshness::Stale {
+        let (nonce, count) = (&*credentials.nonce, credentials.nc);
+        let freshness = match behind.and_then(|relay| self.peers.nonces(relay)) {
+            Some(book) => book.take(now, nonce, count, life),
+            None => data.nonces.take(now, nonce, count, life),
+        };
+        if freshness == Freshness::Stale {
             self.stats.auth_stale += 1;
             return self.challenge(from, true);
         }
@@ -276,6 +296,7 @@ impl Relay {
             user: &user,
             expires,
             peer: connection.peer(),
+            relay: incoming.behind.and_then(|relay| self.peers.name(relay)),
         };
         let granted = self.config.policy.authorize(&request);
         let verified = Verified {
@@ -347,29 +368,43 @@ impl Relay {
             let code = StatusCode::INTERVAL_OUT_OF_BOUNDS;
             return self.end_auth(from, code, code.phrase(), &[(name, bound.as_bytes())], false);
         }
-        if data.bindings.len() >= self.config.max_bindings_per_connection
-            || self.bindings.len() >= self.config.max_bindings
-        {
+        let behind = incoming.behind;
+        let full = match behind {
+            None => data.bindings.len() >= self.config.max_bindings_per_connection,
+            Some(relay) => self.peers.bindings_of(relay) >= self.config.max_bindings_per_peer,
+        };
+        if full || self.bindings.len() >= self.config.max_bindings {
             self.stats.auth_forbidden += 1;
             return self.end_auth(from, StatusCode::FORBIDDEN, "Too Many Sessions", &[], false);
+        }
+        // RFC 4976 §5.1: the way is what From-Path says, from the client on, and then we.
+        let mut use_path = Vec::new();
+        if let Ok(from_path) = incoming.head.from_path(self.connection_config.limits().max_uris) {
+            for uri in from_path.iter_raw().rev().skip(1) {
+                use_path.extend_from_slice(uri);
+                use_path.push(b' ');
+            }
         }
         let seconds = asked.unwrap_or(self.config.expires.min(max));
         let life = Duration::from_secs(u64::from(seconds));
         let user = verified.user.to_string();
-        let nextnonce = verified
-            .proof
-            .is_some()
-            .then(|| data.nonces.give(now, &mut self.ids));
-        let binding = self.bindings.mint(
-            &mut self.ids,
-            listener,
-            Owner::Client(from),
-            verified.user,
-            now,
-            seconds,
-        );
-        data.bindings.push(binding);
-        let uri = self.bindings.uri(binding);
+        let nextnonce = match verified.proof {
+            Some(_) => self.give_nonce(from, behind),
+            None => None,
+        };
+        let owner = behind.map_or(Owner::Client(from), Owner::Relay);
+        let binding = self
+            .bindings
+            .mint(&mut self.ids, listener, owner, verified.user, now, seconds);
+        match behind {
+            None => {
+                if let Some((_, data)) = self.table.get_mut(from) {
+                    data.bindings.push(binding);
+                }
+            }
+            Some(relay) => self.peers.add_binding(relay, binding, now + life),
+        }
+        use_path.extend_from_slice(&self.bindings.uri(binding));
         let info = verified.proof.and_then(|proof| {
             let info = AuthenticationInfo {
                 nextnonce: nextnonce.map(Cow::Owned),
@@ -382,19 +417,21 @@ impl Relay {
             info.to_bytes().ok()
         });
         let seconds = seconds.to_string();
+        let relay = behind.and_then(|relay| self.peers.name(relay)).map(str::to_owned);
         let suspects = self.suspects(from, &user);
         self.lockout.succeeded(&suspects);
         self.stats.auth_granted += 1;
         if let Some((_, data)) = self.table.get_mut(from) {
             data.auth_failures = 0;
         }
-        let mut headers = vec![("Use-Path", &uri[..])];
+        let mut headers = vec![("Use-Path", &use_path[..])];
         headers.extend(info.as_deref().map(|info| ("Authentication-Info", info)));
         headers.push(("Expires", seconds.as_bytes()));
         self.end_auth(from, StatusCode::OK, "OK", &headers, true);
         self.push_event(RelayEvent::Authenticated {
             connection: from,
             user,
+            relay,
             expires: life,
         });
     }

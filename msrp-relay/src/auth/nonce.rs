@@ -1,7 +1,11 @@
-//! Nonces of one connection (RFC 4976 §9.1).
+//! Nonces of one connection, and of the clients behind another relay (RFC 4976 §9.1).
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
+use hashbrown::HashMap;
 use msrp_core::rng::IdSource;
 use subtle::ConstantTimeEq;
 
@@ -76,6 +80,52 @@ impl Nonces {
     }
 }
 
+/// The nonces that the clients behind a relay have been given, over whichever of its connections. The latest
+/// 4,096, and none that is too old: about 150 octets each.
+#[derive(Debug, Default)]
+pub(crate) struct NonceBook {
+    /// By its text, the highest count that has been used.
+    counts: HashMap<String, u32>,
+    /// In the order in which they were given.
+    given: VecDeque<(Instant, String)>,
+}
+
+/// How many nonces of the clients behind one relay are worth something at a time.
+const BOOK: usize = 4_096;
+
+impl NonceBook {
+    /// A new nonce.
+    pub(crate) fn give(&mut self, now: Instant, ids: &mut IdSource, life: Duration) -> String {
+        while let Some((given, _)) = self.given.front()
+            && (self.given.len() >= BOOK || now.saturating_duration_since(*given) >= life)
+            && let Some((_, oldest)) = self.given.pop_front()
+        {
+            self.counts.remove(&oldest);
+        }
+        let nonce = text(&ids.bytes());
+        self.counts.insert(nonce.clone(), 0);
+        self.given.push_back((now, nonce.clone()));
+        nonce
+    }
+
+    /// As [`Nonces::take`].
+    pub(crate) fn take(&mut self, now: Instant, nonce: &str, count: u32, life: Duration) -> Freshness {
+        while let Some((given, _)) = self.given.front()
+            && now.saturating_duration_since(*given) >= life
+            && let Some((_, oldest)) = self.given.pop_front()
+        {
+            self.counts.remove(&oldest);
+        }
+        match self.counts.get_mut(nonce) {
+            Some(used) if count > *used => {
+                *used = count;
+                Freshness::Fresh
+            }
+            _ => Freshness::Stale,
+        }
+    }
+}
+
 fn text(secret: &[u8; 16]) -> String {
     let mut text = String::with_capacity(TEXT);
     for octet in secret {
@@ -92,6 +142,29 @@ mod tests {
     use super::*;
 
     const LIFE: Duration = Duration::from_secs(300);
+
+    #[test]
+    fn a_book_of_nonces_is_bounded_and_each_count_is_used_once() {
+        let now = Instant::now();
+        let mut ids = IdSource::from_seed([1; 32]);
+        let mut book = NonceBook::default();
+        let first = book.give(now, &mut ids, LIFE);
+        let second = book.give(now + LIFE / 2, &mut ids, LIFE);
+        assert_eq!(book.take(now, &first, 1, LIFE), Freshness::Fresh);
+        assert_eq!(book.take(now, &first, 1, LIFE), Freshness::Stale);
+        assert_eq!(book.take(now, &first, 2, LIFE), Freshness::Fresh);
+        assert_eq!(book.take(now, "made up", 1, LIFE), Freshness::Stale);
+        assert_eq!(book.take(now + LIFE, &first, 3, LIFE), Freshness::Stale);
+        assert_eq!(book.take(now + LIFE, &second, 1, LIFE), Freshness::Fresh);
+        for _ in 0..2 * BOOK {
+            book.give(now + LIFE, &mut ids, LIFE);
+        }
+        assert_eq!((book.counts.len(), book.given.len()), (BOOK, BOOK));
+        assert_eq!(book.take(now + LIFE, &second, 2, LIFE), Freshness::Stale);
+        // What is too old is forgotten.
+        book.give(now + 2 * LIFE, &mut ids, LIFE);
+        assert_eq!((book.counts.len(), book.given.len()), (1, 1));
+    }
 
     #[test]
     fn a_nonce_lives_for_its_time_and_each_count_once() {

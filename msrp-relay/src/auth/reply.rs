@@ -12,6 +12,7 @@ use msrp_core::{
 use crate::{
     auth::lockout::Suspect,
     event::{AuthFailure, RelayEvent},
+    peers::PeerId,
     relay::Relay,
 };
 
@@ -22,11 +23,10 @@ const FREE_CHALLENGES: u8 = 32;
 impl Relay {
     /// 401 with a fresh nonce (RFC 4976 §10.3: no, wrong or outdated credentials).
     pub(super) fn challenge(&mut self, from: ConnectionHandle, stale: bool) {
-        let now = self.now;
-        let Some((_, data)) = self.table.get_mut(from) else {
+        let behind = self.behind(from);
+        let Some(nonce) = self.give_nonce(from, behind) else {
             return;
         };
-        let nonce = data.nonces.give(now, &mut self.ids);
         let algorithms: &[Option<&str>] = if self.config.offer_sha256 {
             &[Some("SHA-256"), None]
         } else {
@@ -57,6 +57,22 @@ impl Relay {
         self.note_challenge(from);
     }
 
+    /// The relay behind which the client of the AUTH at hand is.
+    fn behind(&self, from: ConnectionHandle) -> Option<PeerId> {
+        let (_, data) = self.table.get(from)?;
+        self.incoming.get(data.incoming? as usize)?.behind
+    }
+
+    /// A new nonce for a client.
+    pub(super) fn give_nonce(&mut self, from: ConnectionHandle, behind: Option<PeerId>) -> Option<String> {
+        let (now, life) = (self.now, self.config.nonce_life);
+        if let Some(book) = behind.and_then(|relay| self.peers.nonces(relay)) {
+            return Some(book.give(now, &mut self.ids, life));
+        }
+        let (_, data) = self.table.get_mut(from)?;
+        Some(data.nonces.give(now, &mut self.ids))
+    }
+
     fn note_challenge(&mut self, from: ConnectionHandle) {
         if let Some((_, data)) = self.table.get_mut(from) {
             data.challenges = data.challenges.saturating_add(1);
@@ -75,12 +91,16 @@ impl Relay {
         self.count_auth_failure(from);
     }
 
-    /// RFC 4976 §6.3: several failures end the client's connection, after it has been answered.
+    /// RFC 4976 §6.3: several failures end the client's connection, after it has been answered; never one of another
+    /// relay.
     pub(super) fn count_auth_failure(&mut self, from: ConnectionHandle) {
         let limit = self.config.max_auth_failures;
         let Some((_, data)) = self.table.get_mut(from) else {
             return;
         };
+        if data.peer.is_some() {
+            return;
+        }
         data.auth_failures = data.auth_failures.saturating_add(1);
         if data.auth_failures >= limit {
             self.close_for(from, CloseReason::TooManyFailures);
@@ -132,11 +152,12 @@ impl Relay {
         });
     }
 
-    /// Who may be locked out for a failure.
+    /// Who may be locked out for a failure: behind the address of another relay there are many.
     pub(super) fn suspects(&self, from: ConnectionHandle, user: &str) -> Vec<Suspect> {
         let address = self
             .table
             .get(from)
+            .filter(|(_, data)| data.peer.is_none())
             .and_then(|(connection, _)| connection.peer().remote)
             .map(|remote| Suspect::Address(remote.ip()));
         [Some(Suspect::user(user)), address]

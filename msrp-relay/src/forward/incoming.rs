@@ -8,7 +8,12 @@ use msrp_core::{
     node::ConnectToken,
 };
 
-use crate::{auth::Verified, bindings::BindingId, forward::Route, policy::NextHop};
+use crate::{
+    auth::Verified,
+    forward::{Route, Way},
+    peers::PeerId,
+    policy::NextHop,
+};
 
 /// What is to be done with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +24,13 @@ pub(crate) enum Kind {
     Auth,
     /// Anything else: passed on whole.
     Other,
+}
+
+/// A next hop that is being connected.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Connecting {
+    pub(crate) token: ConnectToken,
+    pub(crate) way: Way,
 }
 
 /// The request whose octets are coming in.
@@ -32,8 +44,8 @@ pub(crate) struct Incoming {
     pub(crate) failure_report: FailureReport,
     /// Body octets that are held: all of them for what is passed on whole, else those that the lane did not take.
     pub(crate) held: Held,
-    /// The next hop is being connected, for a session of this URI of ours.
-    pub(crate) connecting: Option<(ConnectToken, BindingId)>,
+    /// The next hop is being connected.
+    pub(crate) connecting: Option<Connecting>,
     /// The lane by which the body leaves bit by bit.
     pub(crate) lane: Option<u32>,
     /// The flag of the end-line, once that has come.
@@ -44,6 +56,8 @@ pub(crate) struct Incoming {
     pub(crate) next_hop: Option<NextHop>,
     /// The next hop cannot be reached; this is the answer.
     pub(crate) unreachable: Option<StatusCode>,
+    /// The relay behind which the client of an AUTH is.
+    pub(crate) behind: Option<PeerId>,
     /// An AUTH whose credentials were found right.
     pub(crate) verified: Option<Box<Verified>>,
 }
@@ -70,6 +84,7 @@ impl Incoming {
             detached: false,
             next_hop: None,
             unreachable: None,
+            behind: None,
             verified: None,
         }
     }

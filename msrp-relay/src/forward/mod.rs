@@ -8,8 +8,10 @@ mod request;
 mod response;
 mod route;
 
-pub(crate) use self::repeat::Repeats;
-pub(crate) use self::route::{Decision, Reason, Route};
+pub(crate) use self::{
+    repeat::Repeats,
+    route::{Decision, Reason, Route, Way},
+};
 pub(crate) mod send;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -70,12 +72,12 @@ impl Relay {
                 self.begin(from, key, route);
             }
             Decision::Wait(wait) => self.set_wait(from, wait),
-            Decision::Connect(token, binding) => match self.incoming.get_mut(key as usize) {
+            Decision::Connect(connecting) => match self.incoming.get_mut(key as usize) {
                 // A short chunk need not hold up what comes behind it.
                 Some(incoming) if incoming.kind == Kind::Send && incoming.held.len() == 0 => {
-                    incoming.connecting = Some((token, binding));
+                    incoming.connecting = Some(connecting);
                 }
-                _ => self.set_wait(from, Wait::Connect(token)),
+                _ => self.set_wait(from, Wait::Connect(connecting.token)),
             },
             Decision::Refuse(code, reason) => self.refuse(from, code, reason),
         }
@@ -98,7 +100,7 @@ impl Relay {
         }
         match incoming.kind {
             Kind::Send => self.begin_send(from, key, route),
-            Kind::Other => self.begin_request(from, key),
+            Kind::Other => self.begin_request(from, key, route),
             Kind::Auth => {}
         }
     }

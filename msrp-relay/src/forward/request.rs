@@ -10,17 +10,22 @@ use crate::{
     anchor::table::edit,
     connection::Wait,
     failure::{Context, RequestContext, Tag},
-    forward::{Reason, incoming::Held, send::refusal},
+    forward::{Reason, Route, incoming::Held, send::refusal},
     relay::Relay,
     session::Traffic,
 };
 
 impl Relay {
     /// A request other than SEND whose way is known begins.
-    pub(crate) fn begin_request(&mut self, from: ConnectionHandle, key: u32) {
+    pub(crate) fn begin_request(&mut self, from: ConnectionHandle, key: u32, route: Route) {
         let Some(incoming) = self.incoming.get(key as usize) else {
             return;
         };
+        let is_auth = incoming.head.method() == Some(Method::Auth);
+        if is_auth && self.table.get(route.out).is_some_and(|(c, _)| !c.peer().is_tls()) {
+            // Between relays there is TLS, always (RFC 4976 §9.2).
+            return self.refuse(from, StatusCode::FORBIDDEN, Reason::Policy);
+        }
         let known = matches!(
             incoming.head.method(),
             Some(Method::Report | Method::Auth | Method::Nickname)
@@ -46,6 +51,10 @@ impl Relay {
             self.take_incoming(from);
             return;
         }
+        let proves_to = match self.incoming.get(key as usize) {
+            Some(incoming) => self.proves_to(from, &incoming.head, route),
+            None => None,
+        };
         let Some(incoming) = self.incoming.get_mut(key as usize) else {
             return;
         };
@@ -60,6 +69,7 @@ impl Relay {
                 id: incoming.head.transact_id(),
                 own: route.own,
                 leg: route.leg.map(|leg| (leg, route.binding)),
+                proves_to,
             }))
         });
         let sent = match self.table.get_mut(route.out) {

@@ -31,7 +31,9 @@ impl Relay {
             let context = *context;
             self.contexts.remove(index);
             if let Outcome::Response { head, .. } = outcome {
+                self.learn_name(handle, &head);
                 self.pass_back(context, &head);
+                self.note_remote_auth(context, &head);
             }
             return;
         }

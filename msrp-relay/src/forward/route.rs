@@ -2,15 +2,17 @@
 
 use msrp_core::{
     codec::Own,
-    grammar::{PathRef, StatusCode, UriRef},
-    node::{ConnectToken, ConnectionHandle},
+    grammar::{Method, PathRef, Scheme, StatusCode, UriRef},
+    node::{ConnectionHandle, Target},
 };
 
 use crate::{
-    bindings::{BindingId, Owner},
+    bindings::{Binding, BindingId, Owner},
     connection::Wait,
+    forward::incoming::{Connecting, Kind},
     hops::{HopState, target_of},
     lookups::{PendingLookup, RelayQuery},
+    peers::PeerId,
     policy::{Lookup, NextHop, RouteQuery},
     relay::Relay,
 };
@@ -31,17 +33,42 @@ pub(crate) struct Route {
     pub(crate) leg: Option<u32>,
 }
 
-impl Route {
-    /// The way from the owner of a URI of ours to a host that is none of our clients.
-    pub(crate) fn outward(out: ConnectionHandle, binding: BindingId) -> Self {
+/// A [`Route`] whose connection is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) binding: BindingId,
+    pub(crate) own: Own,
+    pub(crate) from_owner: bool,
+    pub(crate) second: Option<BindingId>,
+    pub(crate) leg: Option<u32>,
+}
+
+impl Way {
+    /// From the owner of a URI of ours to a host that is none of our clients.
+    pub(crate) fn outward(binding: BindingId) -> Self {
         Self {
-            out,
             binding,
             own: Own::One,
             from_owner: true,
             second: None,
             leg: None,
         }
+    }
+
+    pub(crate) fn by(self, out: ConnectionHandle) -> Route {
+        Route {
+            out,
+            binding: self.binding,
+            own: self.own,
+            from_owner: self.from_owner,
+            second: self.second,
+            leg: self.leg,
+        }
+    }
+
+    /// The last URI of ours in To-Path.
+    fn last(self) -> BindingId {
+        self.second.unwrap_or(self.binding)
     }
 }
 
@@ -50,8 +77,8 @@ impl Route {
 pub(crate) enum Decision {
     Forward(Route),
     Wait(Wait),
-    /// The next hop is being connected, for a session of this URI of ours.
-    Connect(ConnectToken, BindingId),
+    /// The next hop is being connected.
+    Connect(Connecting),
     /// Refused with this code.
     Refuse(StatusCode, Reason),
 }
@@ -68,6 +95,15 @@ pub(crate) enum Reason {
     Policy,
     Unreachable,
     Poisoned,
+}
+
+/// The first URI of a path, and what stands behind it.
+fn first_of(path: &[u8]) -> (&[u8], &[u8]) {
+    let end = memchr::memchr(b' ', path).unwrap_or(path.len());
+    (
+        path.get(..end).unwrap_or_default(),
+        path.get(end + 1..).unwrap_or_default(),
+    )
 }
 
 impl Relay {
@@ -106,35 +142,42 @@ impl Relay {
         };
         let owner = binding.owner;
         if !self.is_owner(owner, from) {
-            // Towards the client: only ever by the connection that it authenticated on.
-            let previous = from_path.first_raw();
-            if binding.peer(previous) != Some(from)
-                && self.may_learn(from, previous)
-                && let Some(binding) = self.bindings.get_mut(id)
-            {
-                binding.learn(previous, from);
+            let known = binding.peer(from_path.first_raw()) == Some(from);
+            if !known && self.meet(from, key, id) {
+                return self.route(from, key);
             }
-            return self.forward_by(Route {
+            let way = Way {
                 from_owner: false,
-                ..Route::outward(self.way_to(owner), id)
-            });
+                ..Way::outward(id)
+            };
+            return match owner {
+                // Only ever by the connection that it authenticated on.
+                Owner::Client(connection) => self.forward_by(way.by(connection)),
+                Owner::Relay(relay) => self.route_to_relay(from, key, way, relay),
+                // Has been seen to.
+                Owner::Anchored(_) => Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession),
+            };
         }
         let next_len = memchr::memchr(b' ', rest).unwrap_or(rest.len());
         let next = rest.get(..next_len).unwrap_or_default();
+        let is_auth = incoming.kind == Kind::Other && head.method() == Some(Method::Auth);
         if let Some(second) = self.bindings.find(now, next) {
             // Both ends of the session use this relay. It stands in the path twice, with two tokens; the same token twice
             // leads nowhere (row 4976-G-01).
             return match self.bindings.get(second) {
-                Some(binding)
-                    if second != id
-                        && next_len < rest.len()
-                        && !matches!(binding.owner, Owner::Anchored(_)) =>
-                {
-                    self.forward_by(Route {
+                Some(binding) if second != id && next_len < rest.len() => {
+                    let way = Way {
                         own: Own::Two,
                         second: Some(second),
-                        ..Route::outward(self.way_to(binding.owner), id)
-                    })
+                        ..Way::outward(id)
+                    };
+                    match binding.owner {
+                        Owner::Client(connection) => self.forward_by(way.by(connection)),
+                        Owner::Relay(relay) => self.route_to_relay(from, key, way, relay),
+                        Owner::Anchored(_) => {
+                            Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession)
+                        }
+                    }
                 }
                 _ => Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession),
             };
@@ -142,12 +185,11 @@ impl Relay {
         let Ok(uri) = UriRef::parse(next) else {
             return Decision::Refuse(StatusCode::BAD_REQUEST, Reason::Malformed);
         };
-        let is_auth = head.method() == Some(msrp_core::grammar::Method::Auth);
         if uri.port().is_none() && !is_auth {
             // RFC 4976 §8: only the To-Path of AUTH may leave the port out.
             return Decision::Refuse(StatusCode::BAD_REQUEST, Reason::Malformed);
         }
-        if self.bindings.is_our_authority(&uri) {
+        if self.bindings.is_our_authority(&uri) || (uri.port().is_none() && self.names_this_relay(&uri)) {
             return Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession);
         }
         let hop = match incoming.next_hop.clone() {
@@ -178,22 +220,69 @@ impl Relay {
             NextHop::Via(target) => target,
             NextHop::Refuse(code) => return Decision::Refuse(code, Reason::Policy),
         };
-        if let Ok(Some(message)) = head.message_id()
+        if is_auth && target.scheme != Scheme::Msrps {
+            // Between relays there is TLS, always (RFC 4976 §9.2).
+            return Decision::Refuse(StatusCode::FORBIDDEN, Reason::Policy);
+        }
+        let next = next.to_vec();
+        self.route_by_hop(from, key, Way::outward(id), target, &next)
+    }
+
+    /// Towards a client behind another relay: the next hop is that relay, or the request goes nowhere (RFC 4976 §9.4).
+    fn route_to_relay(&mut self, from: ConnectionHandle, key: u32, way: Way, relay: PeerId) -> Decision {
+        let nowhere = Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession);
+        let max_uris = self.max_uris();
+        let Some(incoming) = self.incoming.get(key as usize) else {
+            return nowhere;
+        };
+        let Ok(to_path) = incoming.head.to_path(max_uris) else {
+            return nowhere;
+        };
+        let ours = match way.own {
+            Own::One => 1,
+            Own::Two => 2,
+        };
+        let Some(next) = to_path.iter_raw().nth(ours) else {
+            return nowhere;
+        };
+        let Ok(uri) = UriRef::parse(next) else {
+            return Decision::Refuse(StatusCode::BAD_REQUEST, Reason::Malformed);
+        };
+        let is_the_relay = uri.scheme() == Scheme::Msrps
+            && uri.port().is_some()
+            && self.peers.name(relay) == Some(&*uri.normalized_host());
+        if !is_the_relay {
+            return nowhere;
+        }
+        let (target, next) = (target_of(&uri), next.to_vec());
+        self.route_by_hop(from, key, way, target, &next)
+    }
+
+    /// By the connection to a target, which may have to be opened.
+    fn route_by_hop(
+        &mut self,
+        from: ConnectionHandle,
+        key: u32,
+        way: Way,
+        target: Target,
+        next: &[u8],
+    ) -> Decision {
+        if let Some(incoming) = self.incoming.get(key as usize)
+            && let Ok(Some(message)) = incoming.head.message_id()
             && let Some((_, data)) = self.table.get(from)
-            && let Some(code) = data.poison(id, &message)
+            && let Some(code) = data.poison(way.binding, &message)
         {
             // Nobody is called for a message that has failed.
             return Decision::Refuse(code, Reason::Poisoned);
         }
-        let next = next.to_vec();
         match self.hop_to(target, from) {
             HopState::Open(out) => {
-                if let Some(binding) = self.bindings.get_mut(id) {
-                    binding.learn(&next, out);
+                if let Some(binding) = self.bindings.get_mut(way.last()) {
+                    binding.learn(next, out);
                 }
-                self.forward_by(Route::outward(out, id))
+                self.forward_by(way.by(out))
             }
-            HopState::Connecting(token) => Decision::Connect(token, id),
+            HopState::Connecting(token) => Decision::Connect(Connecting { token, way }),
             HopState::Full => Decision::Refuse(StatusCode::REQUEST_TIMEOUT, Reason::NoRoom),
         }
     }
@@ -208,38 +297,84 @@ impl Relay {
         let now = self.now;
         let id = self.bindings.find(now, to_path.first_raw())?;
         let binding = self.bindings.get(id)?;
-        let rest = to_path.after_first()?;
-        let decision = if !self.is_owner(binding.owner, from) {
+        let (next, rest) = first_of(to_path.after_first()?);
+        let route = if !self.is_owner(binding.owner, from) {
             if binding.peer(from_path.first_raw()) != Some(from) {
                 return None;
             }
-            self.forward_by(Route {
+            let way = Way {
                 from_owner: false,
-                ..Route::outward(self.way_to(binding.owner), id)
-            })
+                ..Way::outward(id)
+            };
+            self.known_way_to(binding, way, next)?
+        } else if let Some(out) = binding.peer(next) {
+            Way::outward(id).by(out)
         } else {
-            let next_len = memchr::memchr(b' ', rest).unwrap_or(rest.len());
-            let next = rest.get(..next_len).unwrap_or_default();
-            match binding.peer(next) {
-                Some(out) => self.forward_by(Route::outward(out, id)),
-                None => {
-                    let second = self.bindings.find(now, next)?;
-                    let binding = self.bindings.get(second)?;
-                    if second == id || next_len >= rest.len() {
-                        return None;
-                    }
-                    self.forward_by(Route {
-                        own: Own::Two,
-                        second: Some(second),
-                        ..Route::outward(self.way_to(binding.owner), id)
-                    })
-                }
+            let second = self.bindings.find(now, next)?;
+            if second == id || rest.is_empty() {
+                return None;
             }
+            let way = Way {
+                own: Own::Two,
+                second: Some(second),
+                ..Way::outward(id)
+            };
+            self.known_way_to(self.bindings.get(second)?, way, first_of(rest).0)?
         };
-        match decision {
-            Decision::Forward(route) => Some(route),
-            _ => None,
+        let (connection, _) = self.table.get(route.out)?;
+        (!connection.is_closed()).then_some(route)
+    }
+
+    /// The way to the owner of a URI, if it is known. `next` stands behind the URI in To-Path.
+    fn known_way_to(&self, binding: &Binding, way: Way, next: &[u8]) -> Option<Route> {
+        match binding.owner {
+            Owner::Client(connection) => Some(way.by(connection)),
+            Owner::Relay(_) => {
+                let out = binding.peer(next)?;
+                self.is_owner(binding.owner, out).then(|| way.by(out))
+            }
+            Owner::Anchored(_) => None,
         }
+    }
+
+    /// A request for the owner of a URI comes by a way that none came before. Tells whether it turns out to be the owner
+    /// itself: a relay by another connection than so far. Else the way is noted, for what goes back.
+    fn meet(&mut self, from: ConnectionHandle, key: u32, id: BindingId) -> bool {
+        let max_uris = self.max_uris();
+        let Some(Ok(from_path)) = self
+            .incoming
+            .get(key as usize)
+            .map(|incoming| incoming.head.from_path(max_uris))
+        else {
+            return false;
+        };
+        let previous = from_path.first_raw().to_vec();
+        if self.config.peer_relays.is_empty() {
+            if self.may_learn(from, &previous)
+                && let Some(binding) = self.bindings.get_mut(id)
+            {
+                binding.learn(&previous, from);
+            }
+            return false;
+        }
+        let Ok(uri) = UriRef::parse(&previous) else {
+            return false;
+        };
+        self.identify(from, &uri);
+        let owner = self.bindings.get(id).map(|binding| binding.owner);
+        if owner.is_some_and(|owner| self.is_owner(owner, from)) {
+            return true;
+        }
+        // Nobody passes for a relay that is known by name and has a certificate to show.
+        let host = uri.normalized_host();
+        let genuine = !self.config.peer_relays.names(&host) || self.proves(from, &host);
+        if genuine
+            && self.may_learn(from, &previous)
+            && let Some(binding) = self.bindings.get_mut(id)
+        {
+            binding.learn(&previous, from);
+        }
+        false
     }
 
     fn forward_by(&self, route: Route) -> Decision {

@@ -74,7 +74,7 @@ impl Relay {
         };
         match (incoming.lane, incoming.connecting) {
             (Some(lane), _) => self.end_lane_chunk(from, key, lane),
-            (None, Some((token, binding))) => self.park(from, token, binding),
+            (None, Some(connecting)) => self.park(from, connecting),
             (None, None) => self.send_whole(from, key),
         }
     }
@@ -106,7 +106,7 @@ impl Relay {
             .get(key as usize)
             .and_then(|incoming| incoming.connecting)
         {
-            Some((token, _)) => self.await_hop(from, key, token),
+            Some(connecting) => self.await_hop(from, key, connecting.token),
             None => self.open_lane(from, key),
         }
     }

@@ -72,6 +72,13 @@ pub fn tls() -> PeerInfo {
         .with_security(Security::Tls(Arc::new(TlsPeer::default())))
 }
 
+/// A connection whose other end has shown a certificate with these names.
+pub fn certified(names: &[&str]) -> PeerInfo {
+    let mut peer = TlsPeer::default();
+    peer.verified_names = names.iter().map(|&name| name.to_owned()).collect();
+    tls().with_security(Security::Tls(Arc::new(peer)))
+}
+
 pub fn plain() -> PeerInfo {
     PeerInfo::new()
         .with_listener(ListenerId(1))
@@ -274,6 +281,33 @@ impl World {
             ),
         );
         self.frames(handle).pop().expect("an answer")
+    }
+
+    /// Both steps of an AUTH that comes by way of other relays; gives the last response.
+    pub fn auth_by_way(
+        &mut self,
+        relay: ConnectionHandle,
+        from_path: &str,
+        user: &str,
+        password: &str,
+        extra: &str,
+    ) -> Frame {
+        let auth = |id: &str, headers: &str| {
+            format!(
+                "MSRP {id} AUTH\r\nTo-Path: {RELAY}\r\nFrom-Path: {from_path}\r\n{headers}-------{id}$\r\n"
+            )
+        };
+        self.feed(relay, auth("way1", ""));
+        let frame = self.frames(relay).pop().expect("an answer");
+        let Some(challenge) = frame.header("WWW-Authenticate") else {
+            return frame;
+        };
+        let authorization = authorize(challenge, user, password, 1);
+        self.feed(
+            relay,
+            auth("way2", &format!("Authorization: {authorization}\r\n{extra}")),
+        );
+        self.frames(relay).pop().expect("an answer")
     }
 
     /// A connection with a URI.
