@@ -75,6 +75,9 @@ pub struct PeerInfo {
     pub security: Security,
     /// The request that opened a WebSocket connection, seen by a server; none on other transports.
     pub handshake: Option<Arc<OpeningHandshake>>,
+    /// The connection leads, inside this process, to the shard of this number ([`Action::ConnectShard`]). At the end that did
+    /// not open it all else is what is known of the peer on whose behalf it was opened.
+    pub shard: Option<u16>,
 }
 
 impl Default for PeerInfo {
@@ -87,6 +90,7 @@ impl Default for PeerInfo {
             framing: Framing::Stream,
             security: Security::Plain,
             handshake: None,
+            shard: None,
         }
     }
 }
@@ -140,6 +144,12 @@ impl PeerInfo {
     /// Sets what protects the connection.
     pub fn with_security(mut self, security: Security) -> Self {
         self.security = security;
+        self
+    }
+
+    /// Says that the connection leads to a shard of the same process.
+    pub fn with_shard(mut self, shard: u16) -> Self {
+        self.shard = Some(shard);
         self
     }
 
@@ -282,6 +292,31 @@ pub enum Action<Q> {
         token: ConnectToken,
         /// Where to.
         target: Target,
+    },
+    /// Open a connection inside the process to another shard: another node of the same kind, with a driver and a thread of
+    /// its own, which together are one to everybody else. The outcome is told as that of a [`Connect`](Self::Connect), with
+    /// nothing in it but [`PeerInfo::shard`]; the other shard hears of it by [`Node::handle_accepted`], with `peer`. A driver
+    /// that has no other shards answers that it failed.
+    ConnectShard {
+        /// Comes back with the outcome.
+        token: ConnectToken,
+        /// Which shard.
+        shard: u16,
+        /// On whose behalf, and of which shard, this one.
+        peer: PeerInfo,
+    },
+    /// This connection belongs to another shard, as its first octets show: give it to that one's driver, which tells its
+    /// own node of it by [`Node::handle_accepted`] with `peer`, then of `octets`. A driver that has no other shards closes
+    /// it.
+    HandOver {
+        /// The connection; its handle means nothing to the node any more.
+        connection: ConnectionHandle,
+        /// Which shard.
+        shard: u16,
+        /// What this node was told of it.
+        peer: PeerInfo,
+        /// What was read from it; none of it has been answered.
+        octets: BytesMut,
     },
     /// Close this connection in an orderly way. All that the node had to send has been taken by
     /// [`Node::poll_transmit`]; the driver flushes what its layers hold, closes, and forgets the handle.

@@ -121,6 +121,16 @@ pub fn slot_of(id: &[u8]) -> Option<u32> {
         .try_fold(0, |slot, &octet| Some(slot << 5 | value_of(octet)?))
 }
 
+/// The character that stands for a number below 32 in the identifiers that [`IdSource`] makes.
+pub fn character_of(number: u8) -> u8 {
+    ALPHABET[usize::from(number & 31)]
+}
+
+/// The number for which a character of an identifier stands, if it is one of those that [`IdSource`] uses.
+pub fn number_of(character: u8) -> Option<u8> {
+    value_of(character).map(|value| value as u8)
+}
+
 /// Writes the low bits of `value`, 5 to a character, the highest first.
 fn encode(mut value: u64, text: &mut [u8]) {
     for octet in text.iter_mut().rev() {

@@ -12,9 +12,10 @@ use msrp_core::{grammar::UriRef, node::ConnectionHandle, rng::IdSource};
 use slab::Slab;
 use smallvec::SmallVec;
 
-use crate::{event::RelayEvent, peers::PeerId, relay::Relay, session::Traffic};
+use crate::{event::RelayEvent, peers::PeerId, relay::Relay, session::Traffic, shards::Shard};
 
-/// Bits of randomness in a token; RFC 4976 §6.3 asks for 64, RFC 4975 §14.1 for 80.
+/// Bits of randomness in a token; RFC 4976 §6.3 asks for 64, RFC 4975 §14.1 for 80. Where there are several shards the first
+/// character names one of them, which leaves 125.
 const TOKEN_BITS: usize = 128;
 /// Characters of a token, 5 bits each.
 const TOKEN_LEN: usize = 26;
@@ -82,6 +83,21 @@ struct PeerRoute {
     connection: ConnectionHandle,
 }
 
+impl BindingId {
+    /// Stands for a URI of another shard; `number` tells it from others.
+    pub(crate) fn elsewhere(number: u32) -> Self {
+        Self {
+            index: u32::MAX,
+            serial: number,
+        }
+    }
+
+    /// Whether it stands for a URI of another shard.
+    pub(crate) fn is_elsewhere(self) -> bool {
+        self.index == u32::MAX
+    }
+}
+
 impl Binding {
     /// The connection that leads to `uri`, if one is known.
     pub(crate) fn peer(&self, uri: &[u8]) -> Option<ConnectionHandle> {
@@ -143,13 +159,15 @@ pub(crate) struct Bindings {
     by_token: HashTable<u32>,
     hasher: FixedState,
     serial: u32,
+    shard: Shard,
 }
 
 impl Bindings {
-    pub(crate) fn new(prefixes: Vec<Box<[u8]>>, names: Vec<u16>, seed: u64) -> Self {
+    pub(crate) fn new(prefixes: Vec<Box<[u8]>>, names: Vec<u16>, shard: Shard, seed: u64) -> Self {
         Self {
             prefixes,
             names,
+            shard,
             slots: Slab::new(),
             by_token: HashTable::new(),
             hasher: FixedState::with_seed(seed),
@@ -181,6 +199,7 @@ impl Bindings {
         for (to, from) in token.iter_mut().zip(ids.session_id(TOKEN_BITS).bytes()) {
             *to = from;
         }
+        self.shard.sign(&mut token);
         self.serial = self.serial.wrapping_add(1);
         let serial = self.serial;
         let index = self.slots.insert(Binding {
@@ -284,6 +303,31 @@ impl Bindings {
                 ours.port() == uri.port() && ours.normalized_host() == uri.normalized_host()
             })
         })
+    }
+
+    /// Which other shard a URI belongs to, if it looks like one of ours.
+    pub(crate) fn shard_of(&self, uri: &[u8]) -> Option<u16> {
+        if self.shard.is_only() {
+            return None;
+        }
+        let written_as_ours = token_start(uri)
+            .and_then(|start| uri.split_at_checked(start))
+            .filter(|(prefix, _)| self.prefixes.iter().any(|ours| **ours == **prefix))
+            .and_then(|(_, token)| token.strip_suffix(SUFFIX));
+        let token = match written_as_ours {
+            Some(token) => token,
+            None => {
+                let uri = UriRef::parse(uri).ok().filter(|uri| self.is_our_authority(uri))?;
+                uri.session_id()?.as_bytes()
+            }
+        };
+        let first = token.first().filter(|_| token.len() == TOKEN_LEN)?;
+        self.shard.other(*first)
+    }
+
+    /// A number for a URI of another shard.
+    pub(crate) fn elsewhere(&self, uri: &[u8]) -> BindingId {
+        BindingId::elsewhere(self.hasher.hash_one(uri) as u32)
     }
 
     pub(crate) fn remove(&mut self, id: BindingId) -> Option<Binding> {

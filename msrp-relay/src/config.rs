@@ -11,7 +11,11 @@ use crate::{
     listener::{self, RelayListener},
     peers::names::AllowList,
     policy::{AllowAll, AuthStore, OpenRoutes, RelayPolicy, RoutePolicy},
+    shards::Shard,
 };
+
+/// With less nothing could be passed on.
+const LEAST_MEMORY: usize = 64 * 1024;
 
 /// What to do with a message when the receiver's connection takes no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +82,7 @@ pub struct RelayConfig {
     pub(crate) forward_unknown_methods: bool,
     pub(crate) slow_receiver: SlowReceiver,
     pub(crate) anchors: AnchorConfig,
+    pub(crate) shard: Shard,
 }
 
 impl RelayConfig {
@@ -121,6 +126,7 @@ impl RelayConfig {
             forward_unknown_methods: true,
             slow_receiver: SlowReceiver::Auto { max: 1024 * 1024 },
             anchors: AnchorConfig::default(),
+            shard: Shard::default(),
         }
     }
 
@@ -276,7 +282,7 @@ impl RelayConfig {
     /// chunks whose fate is open; see [`Relay::memory`](crate::Relay::memory). Default 256 MiB. Beyond it new
     /// connections are refused and SENDs answered with 413.
     pub fn max_memory(mut self, octets: usize) -> Self {
-        self.max_memory = octets.max(64 * 1024);
+        self.max_memory = octets.max(LEAST_MEMORY);
         self
     }
 
@@ -331,10 +337,30 @@ impl RelayConfig {
         self
     }
 
+    /// Makes the relay one of `count` shards that together are one relay, each with a driver and a thread of its own; it is
+    /// number `index`, from 0. Each has to be given the same configuration and a seed of its own. Default: one, alone.
+    /// There may be 32.
+    ///
+    /// What is bounded for the whole relay is divided: a shard takes one of `count` parts of `max_connections`,
+    /// `max_memory` and `max_bindings`. It has at most as many connections to other shards as to peers.
+    pub fn shard(mut self, index: u16, count: u16) -> Self {
+        self.shard = Shard::new(index, count);
+        self
+    }
+
+    /// What is left of the bounds for this shard.
+    pub(crate) fn take_share(&mut self) {
+        let count = self.shard.count();
+        self.max_connections = self.max_connections.div_ceil(count);
+        self.max_memory = (self.max_memory / count).max(LEAST_MEMORY);
+        self.max_bindings = self.max_bindings.div_ceil(count);
+    }
+
     /// Checks what the setters cannot.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         listener::check_host(&self.host, self.allow_address_host)?;
         listener::check(&self.listeners, self.allow_address_host)?;
+        self.shard.check()?;
         let realm = self.digest_realm();
         if realm.is_empty() || realm.chars().any(char::is_control) {
             return Err(ConfigError::Realm {

@@ -31,6 +31,8 @@ pub(crate) struct RelayConnection {
     pub(crate) reading: bool,
     /// What it waited for has come: the request at hand is to be tried again.
     pub(crate) retry: bool,
+    /// Nothing of what it has sent has been looked at, and it may belong to another shard.
+    pub(crate) fresh: bool,
     /// A request of it has succeeded, or we opened it (RFC 4976 §6.1).
     pub(crate) proven: bool,
     /// [`ConnectionClosed`](crate::RelayEvent::ConnectionClosed) has been told.
@@ -119,6 +121,7 @@ impl RelayConnection {
             output: false,
             reading: false,
             retry: false,
+            fresh: false,
             proven,
             ended: false,
             shared: false,
@@ -138,6 +141,14 @@ impl RelayConnection {
             repeats: None,
             peer: None,
             rare: None,
+        }
+    }
+
+    /// The connection on whose behalf this pipe to another shard was opened, where it is the opener's end of one.
+    pub(crate) fn source(&self) -> Option<ConnectionHandle> {
+        match self.rare.as_ref()?.hops.first() {
+            Some(&HopKey::Shard { source, .. }) => Some(source),
+            _ => None,
         }
     }
 
@@ -220,6 +231,6 @@ mod tests {
         let fixed = size_of::<Connection>() + beside + 2 * Nonces::EACH + size_of::<Binding>();
         let tables_and_name = 150;
         let socket = 200;
-        assert!(fixed + tables_and_name + socket < 1_820, "{fixed}");
+        assert!(fixed + tables_and_name + socket < 1_830, "{fixed}");
     }
 }

@@ -52,6 +52,16 @@ pub enum ConfigError {
         /// What was given.
         name: String,
     },
+    /// There is no shard of this number, or more than there may be.
+    #[error("shard {index} of {count}: shards are counted from 0, and there may be {max}")]
+    Shard {
+        /// The number of the shard.
+        index: u16,
+        /// How many there are.
+        count: u16,
+        /// How many there may be.
+        max: u16,
+    },
     /// The bounds of Expires contradict each other or are 0.
     #[error("Expires: minimum {min}, default {default}, maximum {max} s are not in order, or 0")]
     Expires {

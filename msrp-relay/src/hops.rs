@@ -18,21 +18,26 @@ use crate::{
         incoming::{Connecting, Incoming},
         send::{refusal, settle_range},
     },
+    lookups::RelayQuery,
     relay::Relay,
 };
 
 /// What makes two targets share a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct HopKey {
-    scheme: Scheme,
-    host: String,
-    port: Option<u16>,
-    transport: TransportKind,
+pub(crate) enum HopKey {
+    Host {
+        scheme: Scheme,
+        host: String,
+        port: Option<u16>,
+        transport: TransportKind,
+    },
+    /// Each connection has a pipe of its own to another shard.
+    Shard { source: ConnectionHandle, shard: u16 },
 }
 
 impl From<&Target> for HopKey {
     fn from(target: &Target) -> Self {
-        Self {
+        Self::Host {
             scheme: target.scheme,
             host: target.host.clone(),
             port: target.port,
@@ -165,6 +170,15 @@ impl Hops {
         }
         Some(pending)
     }
+
+    /// Whether there is a connection, or will be.
+    pub(crate) fn is_known(&self, key: &HopKey) -> bool {
+        self.open.contains_key(key) || self.by_key.contains_key(key)
+    }
+
+    pub(crate) fn open_hop(&self, key: &HopKey) -> Option<ConnectionHandle> {
+        self.open.get(key).copied()
+    }
 }
 
 /// Where a connection to a target stands.
@@ -198,18 +212,32 @@ impl Relay {
             // That relay called us.
             return HopState::Open(handle);
         }
+        self.await_hop_to(key, waiter, |token| Action::Connect { token, target })
+    }
+
+    /// The connect under way to a hop, or a new one.
+    pub(crate) fn await_hop_to(
+        &mut self,
+        key: HopKey,
+        waiter: ConnectionHandle,
+        connect: impl FnOnce(ConnectToken) -> Action<RelayQuery>,
+    ) -> HopState {
         if let Some(&token) = self.hops.by_key.get(&key)
             && let Some(pending) = self.hops.pending.get_mut(&token)
         {
             pending.waiters.insert(waiter);
             return HopState::Connecting(token);
         }
-        if !self.hops.has_room(self.config.max_pending_connects) || self.draining {
+        let has_room = match key {
+            HopKey::Host { .. } => true,
+            HopKey::Shard { .. } => self.has_room_for_pipe(),
+        };
+        if !self.hops.has_room(self.config.max_pending_connects) || self.draining || !has_room {
             return HopState::Full;
         }
         let token = self.hops.insert(Awaited::Hop(key.clone()), Some(waiter));
         self.hops.by_key.insert(key, token);
-        self.actions.push_back(Action::Connect { token, target });
+        self.actions.push_back(connect(token));
         HopState::Connecting(token)
     }
 
@@ -227,16 +255,25 @@ impl Relay {
             return None;
         };
         let handle = match outcome {
+            // A pipe is not kept longer than the connection that it was opened for.
+            Ok(_) if !self.is_wanted(key) => None,
             Ok(peer) => {
-                self.stats.connected += 1;
                 // A relay that uses it both ways gets URIs that begin with msrps.
                 let listeners = &self.config.listeners;
                 let listener = listeners
                     .iter()
                     .position(|listener| listener.scheme == Scheme::Msrps);
                 let handle = self.insert_connection(peer, listener.unwrap_or_default() as u16, true);
-                if key.scheme == Scheme::Msrps {
-                    self.identify_as(handle, &key.host, key.port);
+                match key {
+                    HopKey::Host {
+                        scheme, host, port, ..
+                    } => {
+                        self.stats.connected += 1;
+                        if *scheme == Scheme::Msrps {
+                            self.identify_as(handle, host, *port);
+                        }
+                    }
+                    HopKey::Shard { .. } => self.stats.pipes_opened += 1,
                 }
                 self.name_hop(handle, key.clone());
                 Some(handle)
@@ -267,6 +304,13 @@ impl Relay {
                 self.fail_hop(waiter, token);
             }
             self.wake(waiter, Wait::Connect(token));
+        }
+    }
+
+    fn is_wanted(&self, key: &HopKey) -> bool {
+        match *key {
+            HopKey::Host { .. } => true,
+            HopKey::Shard { source, .. } => self.table.get(source).is_some_and(|(c, _)| !c.is_closed()),
         }
     }
 
@@ -338,7 +382,7 @@ impl Relay {
         pending.parked.push(Parked { from, way, incoming });
         self.backlog += len;
         self.stats.chunks_parked += 1;
-        self.accept(from, id);
+        self.accept(from, id, way.binding);
     }
 
     /// The request at hand cannot go on before the next hop is there.

@@ -25,6 +25,7 @@ mod probation;
 mod pump;
 mod relay;
 mod session;
+mod shards;
 mod stats;
 
 pub use self::{

@@ -25,11 +25,17 @@ impl Node for Relay {
 
     fn handle_accepted(&mut self, now: Instant, peer: PeerInfo) -> Result<ConnectionHandle, Refused> {
         self.clock(now);
+        let pipe = peer.shard.is_some();
         let refused = if self.draining {
             Some(Refused::Draining)
+        } else if pipe {
+            // Its source has been let in.
+            (!self.has_room_for_pipe()).then_some(Refused::TooManyConnections {
+                limit: self.config.max_connections,
+            })
         } else if self.config.policy.admit(&peer) == Admission::Refuse {
             Some(Refused::Policy)
-        } else if self.is_full() || (self.table.len() >= self.config.max_connections && !self.evict()) {
+        } else if self.is_full() || (self.connections() >= self.config.max_connections && !self.evict()) {
             Some(Refused::TooManyConnections {
                 limit: self.config.max_connections,
             })
@@ -49,8 +55,16 @@ impl Node for Relay {
                     .position(|listener| listener.id == id)
             })
             .unwrap_or_default();
-        self.stats.accepted += 1;
-        let handle = self.insert_connection(peer, listener as u16, false);
+        let fresh = !pipe && self.may_move(peer.framing);
+        if pipe {
+            self.stats.pipes_accepted += 1;
+        } else {
+            self.stats.accepted += 1;
+        }
+        let handle = self.insert_connection(peer, listener as u16, pipe);
+        if let Some((_, data)) = self.table.get_mut(handle) {
+            data.fresh = fresh;
+        }
         self.run();
         Ok(handle)
     }
@@ -70,8 +84,11 @@ impl Node for Relay {
     fn handle_read(&mut self, now: Instant, connection: ConnectionHandle, block: BytesMut) {
         self.clock(now);
         let now = self.now;
-        if let Some((conn, _)) = self.table.get_mut(connection) {
+        if let Some((conn, data)) = self.table.get_mut(connection) {
             conn.handle_read(now, block);
+            if data.fresh {
+                self.find_home(connection);
+            }
             self.enqueue(connection);
             self.run();
         }

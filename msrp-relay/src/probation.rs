@@ -42,12 +42,12 @@ impl Relay {
     /// when it happens repeatedly.
     pub(crate) fn note_misdirected(&mut self, handle: ConnectionHandle) {
         let limit = self.config.probation_failures;
-        let Some((_, data)) = self.table.get_mut(handle) else {
+        let Some((connection, data)) = self.table.get_mut(handle) else {
             return;
         };
         let opened = data.rare.as_ref().is_some_and(|rare| !rare.hops.is_empty());
-        if opened || data.peer.is_some() {
-            // It leads to another relay or a peer, and serves other sessions.
+        if opened || data.peer.is_some() || connection.peer().shard.is_some() {
+            // It leads to another relay, a peer or another shard, and serves other sessions.
             return;
         }
         data.unsuccessful = data.unsuccessful.saturating_add(1);
@@ -133,6 +133,7 @@ impl Relay {
             .iter()
             .filter(|(_, connection, data)| {
                 !data.serves()
+                    && connection.peer().shard.is_none()
                     && !connection.is_closed()
                     && data.incoming.is_none()
                     && connection.open_transactions() == 0

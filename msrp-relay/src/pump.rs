@@ -178,6 +178,10 @@ impl Relay {
         }
         self.lose_transactions(handle);
         self.wake_waiters(handle);
+        if self.is_pipe(handle) {
+            return;
+        }
+        self.close_pipes(handle);
         self.stats.closed += 1;
         self.push_event(RelayEvent::ConnectionClosed {
             connection: handle,

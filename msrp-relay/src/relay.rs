@@ -40,6 +40,8 @@ pub struct Relay {
     pub(crate) connection_config: Arc<ConnectionConfig>,
     pub(crate) ids: IdSource,
     pub(crate) table: ConnectionTable<RelayConnection>,
+    /// How many of these lead to other shards.
+    pub(crate) pipes: usize,
     pub(crate) bindings: Bindings,
     /// Requests whose octets are coming in.
     pub(crate) incoming: Slab<Incoming>,
@@ -79,8 +81,9 @@ impl Relay {
     ///
     /// # Errors
     /// [`ConfigError`].
-    pub fn new(now: Instant, config: RelayConfig, seed: [u8; 32]) -> Result<Self, ConfigError> {
+    pub fn new(now: Instant, mut config: RelayConfig, seed: [u8; 32]) -> Result<Self, ConfigError> {
         config.check()?;
+        config.take_share();
         let mut ids = IdSource::from_seed(seed);
         let prefixes = config
             .listeners
@@ -94,7 +97,7 @@ impl Relay {
             .map(|algorithm| Ha1::compute(algorithm, "", config.digest_realm(), &secret));
         Ok(Self {
             connection_config: Arc::new(config.connection.clone()),
-            bindings: Bindings::new(prefixes, names, hash_seed),
+            bindings: Bindings::new(prefixes, names, config.shard, hash_seed),
             lockout: Lockout::new(
                 config.lockout_failures,
                 config.lockout_time,
@@ -103,6 +106,7 @@ impl Relay {
             config,
             ids,
             table: ConnectionTable::new(),
+            pipes: 0,
             incoming: Slab::new(),
             contexts: Contexts::default(),
             lanes: Slab::new(),
@@ -132,7 +136,12 @@ impl Relay {
 
     /// How many connections there are.
     pub fn connections(&self) -> usize {
-        self.table.len()
+        self.table.len() - self.pipes
+    }
+
+    /// How many ends of connections to other shards of this process there are.
+    pub fn pipes(&self) -> usize {
+        self.pipes
     }
 
     /// How many Use-Path URIs are valid (some may have run out without having been cleared yet), with those of anchored
@@ -194,6 +203,7 @@ impl Relay {
         proven: bool,
     ) -> ConnectionHandle {
         let framing = peer.framing;
+        self.pipes += usize::from(peer.shard.is_some());
         let seed = self.ids.fork_seed();
         let connection = Connection::new(self.now, self.connection_config.clone(), peer, framing, seed);
         let handle = self
@@ -245,6 +255,14 @@ impl Relay {
 
     /// Pulls every connection that has to be, until nothing is left to do.
     pub(crate) fn run(&mut self) {
+        self.pull_all();
+        if self.draining && self.open_transactions() == 0 {
+            self.end_silent();
+            self.pull_all();
+        }
+    }
+
+    fn pull_all(&mut self) {
         loop {
             while let Some(handle) = self.runnable.pop_front() {
                 if let Some((_, data)) = self.table.get_mut(handle) {
@@ -262,9 +280,6 @@ impl Relay {
             self.look_at(handle);
         }
         self.touched = touched;
-        if self.draining && self.open_transactions() == 0 {
-            self.end_silent();
-        }
     }
 
     /// Brings the deadline, the readiness and the account of a connection up to date.
@@ -311,10 +326,13 @@ impl Relay {
     }
 
     /// Takes a connection out of the table.
-    pub(crate) fn forget(&mut self, handle: ConnectionHandle) {
-        if let Some((_, data)) = self.table.remove(handle) {
+    pub(crate) fn forget(&mut self, handle: ConnectionHandle) -> Option<Connection> {
+        if let Some((connection, data)) = self.table.remove(handle) {
             self.buffered = self.buffered.wrapping_sub(data.counted);
+            self.pipes -= usize::from(connection.peer().shard.is_some());
+            return Some(connection);
         }
+        None
     }
 
     /// While draining, with nothing under way any more: closes what has nothing left to say.
@@ -326,8 +344,7 @@ impl Relay {
                 && !connection.is_closed()
             {
                 connection.close(self.now, CloseReason::Shutdown);
-                self.pump(handle);
-                self.look_at(handle);
+                self.enqueue(handle);
             }
         }
     }

@@ -202,7 +202,10 @@ impl Relay {
     /// Counts what has been passed on: for the client whose URI it went by, and for the other one where both ends of the
     /// session use this relay.
     pub(crate) fn count(&mut self, route: Route, passed: Traffic) {
-        self.stats.passed += passed;
+        // What goes to another shard is counted there.
+        if self.pipes == 0 || !self.is_pipe(route.out) {
+            self.stats.passed += passed;
+        }
         if let Some(leg) = route.leg {
             return self.anchors.count(leg, route.binding, self.now, passed);
         }

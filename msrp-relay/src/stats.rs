@@ -28,6 +28,12 @@ pub struct RelayStats {
     pub accepted: u64,
     /// Connections refused: too many, by policy, or while draining.
     pub refused: u64,
+    /// Of those accepted, handed over to another shard because their first request was for a URI of it.
+    pub handed_over: u64,
+    /// Connections opened to other shards of this process.
+    pub pipes_opened: u64,
+    /// Connections that other shards of this process opened to this one.
+    pub pipes_accepted: u64,
     /// Connections opened to other hosts.
     pub connected: u64,
     /// Connects that failed.

@@ -128,9 +128,53 @@ pub fn bind(address: SocketAddr, options: ListenOptions) -> io::Result<TcpListen
     Ok(socket.into())
 }
 
+/// As many sockets on one address, so that the operating system spreads connections over them; with port 0 all have the
+/// same free port. An address on which somebody else listens is refused, also where that one would share it.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn bind_shared(
+    address: SocketAddr,
+    options: ListenOptions,
+    count: usize,
+) -> io::Result<Vec<TcpListener>> {
+    if count <= 1 {
+        return Ok(vec![bind(address, options)?]);
+    }
+    let shared = options.reuse_port(true);
+    if address.port() != 0 {
+        // Sockets that share a port would share it with any of this user's: one that does not finds out whether it is free.
+        drop(bind(address, options.reuse_port(false))?);
+    }
+    let first = bind(address, shared)?;
+    let address = first.local_addr()?;
+    let mut sockets = vec![first];
+    for _ in 1..count {
+        sockets.push(bind(address, shared)?);
+    }
+    Ok(sockets)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shared_address_is_one_port_and_nobody_elses() {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let sockets = bind_shared(any, ListenOptions::new(), 4).unwrap();
+        let address = sockets[0].local_addr().unwrap();
+        assert_eq!(sockets.len(), 4);
+        for socket in &sockets {
+            assert_eq!(socket.local_addr().unwrap(), address);
+        }
+        for count in [1, 2] {
+            let taken = bind_shared(address, ListenOptions::new(), count);
+            assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        }
+        drop(sockets);
+        assert_eq!(bind_shared(address, ListenOptions::new(), 3).unwrap().len(), 3);
+    }
 
     #[test]
     fn addresses_are_read_and_written() {

@@ -249,6 +249,9 @@ impl std::fmt::Debug for HeadTemplate {
 /// How many of the URIs at the front of To-Path are the relay's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Own {
+    /// None: the relay only stands between two of its own kind that are one relay to everybody else, and the paths stay
+    /// as they are.
+    None,
     /// The first.
     One,
     /// The first two: both ends of the session use the same relay, which takes both steps at once.
@@ -258,22 +261,30 @@ pub enum Own {
 impl Own {
     fn split<'a>(self, to_path: &PathRef<'a>) -> Option<Split<'a>> {
         let first = to_path.first_raw();
-        let rest = to_path.after_first()?;
-        match self {
-            Own::One => Some(Split {
+        if self == Own::None {
+            return Some(Split {
                 first,
+                moves: false,
+                second: None,
+                rest: to_path.raw(),
+            });
+        }
+        let rest = to_path.after_first()?;
+        if self == Own::One {
+            return Some(Split {
+                first,
+                moves: true,
                 second: None,
                 rest,
-            }),
-            Own::Two => {
-                let space = memchr::memchr(b' ', rest)?;
-                Some(Split {
-                    first,
-                    second: Some(rest.get(..space)?),
-                    rest: rest.get(space + 1..)?,
-                })
-            }
+            });
         }
+        let space = memchr::memchr(b' ', rest)?;
+        Some(Split {
+            first,
+            moves: true,
+            second: Some(rest.get(..space)?),
+            rest: rest.get(space + 1..)?,
+        })
     }
 }
 
@@ -282,6 +293,8 @@ impl Own {
 struct Split<'a> {
     /// The relay's own URI that is visited first.
     first: &'a [u8],
+    /// Whether it goes to the front of From-Path.
+    moves: bool,
     /// Its second one, where it takes both steps at once.
     second: Option<&'a [u8]>,
     /// What is still to be visited after it.
@@ -295,6 +308,8 @@ pub struct HeadEdit<'a> {
     head: &'a Head,
     to_path: &'a [u8],
     own_uri: &'a [u8],
+    /// Whether that goes to the front of From-Path.
+    moves: bool,
     second_own_uri: Option<&'a [u8]>,
     from_path: &'a [u8],
     /// The whole From-Path as the next hop is to see it, where that is not what came with our URIs in front.
@@ -337,6 +352,7 @@ impl<'a> HeadEdit<'a> {
     ) -> Result<Self, super::ProtocolError> {
         let split = Split {
             first: head.to_path(max_uris)?.first_raw(),
+            moves: true,
             second: None,
             rest: to_path,
         };
@@ -352,6 +368,7 @@ impl<'a> HeadEdit<'a> {
     ) -> Option<Self> {
         let Split {
             first: own_uri,
+            moves,
             second: second_own_uri,
             rest: to_path,
         } = to_path;
@@ -364,6 +381,7 @@ impl<'a> HeadEdit<'a> {
             head,
             to_path,
             own_uri,
+            moves,
             second_own_uri,
             from_path,
             shown_from_path,
@@ -384,8 +402,10 @@ impl<'a> HeadEdit<'a> {
                 out.extend_from_slice(second);
                 out.put_u8(b' ');
             }
-            out.extend_from_slice(self.own_uri);
-            out.put_u8(b' ');
+            if self.moves {
+                out.extend_from_slice(self.own_uri);
+                out.put_u8(b' ');
+            }
             out.extend_from_slice(self.from_path);
         }
         out.extend_from_slice(b"\r\n");
@@ -487,9 +507,14 @@ pub(crate) fn put_forwarded_response(
         BackPaths::Shift(own) => {
             let to_path = head.to_path(max_uris).ok()?;
             let from_path = head.from_path(max_uris).ok()?;
-            let Split { first, second, rest } = own.split(&to_path)?;
+            let Split {
+                first,
+                moves,
+                second,
+                rest,
+            } = own.split(&to_path)?;
             match second {
-                None => put_paths(out, rest, Some(first), from_path.raw()),
+                None => put_paths(out, rest, moves.then_some(first), from_path.raw()),
                 Some(second) => {
                     let both = [second, b" ", first].concat();
                     put_paths(out, rest, Some(&both), from_path.raw());

@@ -176,6 +176,17 @@ impl Connection {
         self.rx.len()
     }
 
+    /// The first of the octets that were received and wait to be pulled, `most` of them at the most.
+    pub fn peek_received(&self, most: usize) -> Vec<u8> {
+        self.rx.peek(most)
+    }
+
+    /// Gives up the connection and hands back the octets that were received and have not been pulled. For one of which
+    /// nothing has been pulled yet these are all that ever came; with [`Framing::Message`] the borders are lost.
+    pub fn into_received(self) -> BytesMut {
+        self.rx.into_octets()
+    }
+
     /// Whether the connection has ended, or is ending: nothing more can be sent.
     pub fn is_closed(&self) -> bool {
         self.closing.is_some()

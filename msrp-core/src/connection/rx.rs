@@ -155,6 +155,40 @@ impl Rx {
         }
     }
 
+    /// The first octets, `most` of them at the most, copied.
+    pub(super) fn peek(&self, most: usize) -> Vec<u8> {
+        let mut octets = Vec::new();
+        for slice in self.slices() {
+            let room = most - octets.len();
+            octets.extend_from_slice(slice.get(..room).unwrap_or(slice));
+        }
+        octets
+    }
+
+    /// Everything that waits, in one piece.
+    pub(super) fn into_octets(self) -> BytesMut {
+        if self.blocks.is_empty() {
+            return self.front;
+        }
+        let mut octets = BytesMut::with_capacity(self.len);
+        for slice in self.slices() {
+            octets.extend_from_slice(slice);
+        }
+        octets
+    }
+
+    fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        // The end of the front repeats the beginning of the next block.
+        let front = self
+            .front
+            .get(..self.front.len() - self.stitched.min(self.front.len()));
+        let blocks = self.blocks.iter().filter_map(|block| match block {
+            Block::Octets(octets) => Some(&octets[..]),
+            Block::MessageEnd => None,
+        });
+        front.into_iter().chain(blocks)
+    }
+
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         *self = Self::default();

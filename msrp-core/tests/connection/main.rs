@@ -1,6 +1,7 @@
 //! The rules of RFC 4975 §5.3, §7 on one connection.
 
 mod answers;
+mod between_shards;
 mod bounds;
 mod chunks;
 mod closing;

@@ -127,7 +127,9 @@ impl Relay {
         self.count(route, Traffic::octets(held.len()));
         if let Some((_, data)) = self.table.get_mut(from) {
             data.rare().lanes_in.push(lane);
-            data.prove();
+            if !route.binding.is_elsewhere() {
+                data.prove();
+            }
         }
         if let Some((_, data)) = self.table.get_mut(route.out) {
             data.rare().lanes_out.push(lane);
@@ -270,6 +272,9 @@ impl Relay {
             return;
         }
         let Some(flag) = incoming.ended else { return };
+        let Some(binding) = incoming.route.map(|route| route.binding) else {
+            return;
+        };
         if flag != ContinuationFlag::More {
             if let Some(open) = self.lanes.get_mut(lane as usize) {
                 let out = open.out;
@@ -287,7 +292,7 @@ impl Relay {
             if let Some(route) = incoming.route {
                 self.count(route, Traffic::chunk(0, incoming.ended));
             }
-            self.accept(from, incoming.id);
+            self.accept(from, incoming.id, binding);
         }
     }
 }

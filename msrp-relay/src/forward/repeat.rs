@@ -100,6 +100,9 @@ impl Relay {
                 contexts.remove(index);
             }
         }
+        if any {
+            self.judge_source(handle, true);
+        }
         any
     }
 
@@ -169,7 +172,9 @@ impl Relay {
             }
         }
         if passed > 0 {
-            data.prove();
+            if !route.binding.is_elsewhere() {
+                data.prove();
+            }
             data.last_used = now;
             beside.last_used = now;
             stats.chunks_in += passed as u64;

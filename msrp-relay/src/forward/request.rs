@@ -94,7 +94,7 @@ impl Relay {
                 }
                 self.touch(route.out);
                 self.take_incoming(from);
-                self.note_success(from);
+                self.note_passed_on(from, route.binding);
             }
             Err(SendError::Blocked) if self.buffers_for(from).is_none() => {
                 if let Some(incoming) = self.incoming.get_mut(key as usize) {

@@ -48,13 +48,17 @@ impl Relay {
         }
         match outcome {
             Outcome::Response { code, head } if code.is_success() => {
-                if let Some((connection, _)) = self.table.get_mut(handle) {
+                if let Some((connection, data)) = self.table.get_mut(handle) {
                     connection.recycle(head);
+                    if data.source().is_some() {
+                        self.judge_source(handle, true);
+                    }
                 }
             }
             // Once for each message, whatever becomes of its other chunks.
             Outcome::Response { code, .. } if self.poison(tag, code) => {
                 self.report_failure(tag, range, code);
+                self.judge_source(handle, false);
             }
             Outcome::TimedOut => {
                 self.stats.hop_timeouts += 1;
@@ -115,6 +119,7 @@ impl Relay {
             return false;
         };
         let count = match own {
+            Own::None => 0,
             Own::One => 1,
             Own::Two => 2,
         };

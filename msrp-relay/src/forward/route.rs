@@ -55,6 +55,15 @@ impl Way {
         }
     }
 
+    /// Of a request about which another shard, or a host behind it, is to decide; `binding` stands for its URI.
+    pub(crate) fn between_shards(binding: BindingId) -> Self {
+        Self {
+            own: Own::None,
+            from_owner: false,
+            ..Self::outward(binding)
+        }
+    }
+
     pub(crate) fn by(self, out: ConnectionHandle) -> Route {
         Route {
             out,
@@ -126,6 +135,9 @@ impl Relay {
             return Decision::Forward(route);
         }
         let Some(id) = self.bindings.find(now, to_path.first_raw()) else {
+            if let Some((id, side)) = self.side_of(from, to_path.first_raw()) {
+                return self.route_between_shards(from, id, side);
+            }
             return match to_path.first() {
                 Ok(uri) if self.bindings.is_our_authority(&uri) => {
                     Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession)
@@ -180,6 +192,24 @@ impl Relay {
                     }
                 }
                 _ => Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession),
+            };
+        }
+        if let Some(shard) = self.bindings.shard_of(next) {
+            // The same with the other end at another shard.
+            if next_len == rest.len() {
+                return Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession);
+            }
+            let next = next.to_vec();
+            let way = Way::outward(id);
+            return match self.pipe_to(from, shard) {
+                HopState::Open(out) => {
+                    if let Some(binding) = self.bindings.get_mut(id) {
+                        binding.learn(&next, out);
+                    }
+                    self.forward_by(way.by(out))
+                }
+                HopState::Connecting(token) => Decision::Connect(Connecting { token, way }),
+                HopState::Full => Decision::Refuse(StatusCode::REQUEST_TIMEOUT, Reason::NoRoom),
             };
         }
         let Ok(uri) = UriRef::parse(next) else {
@@ -239,6 +269,7 @@ impl Relay {
             return nowhere;
         };
         let ours = match way.own {
+            Own::None => 0,
             Own::One => 1,
             Own::Two => 2,
         };
@@ -295,7 +326,9 @@ impl Relay {
         from_path: &PathRef<'_>,
     ) -> Option<Route> {
         let now = self.now;
-        let id = self.bindings.find(now, to_path.first_raw())?;
+        let Some(id) = self.bindings.find(now, to_path.first_raw()) else {
+            return self.known_route_between_shards(from, to_path.first_raw());
+        };
         let binding = self.bindings.get(id)?;
         let (next, rest) = first_of(to_path.after_first()?);
         let route = if !self.is_owner(binding.owner, from) {
@@ -350,7 +383,7 @@ impl Relay {
         };
         let previous = from_path.first_raw().to_vec();
         if self.config.peer_relays.is_empty() {
-            if self.may_learn(from, &previous)
+            if self.may_learn(id, from, &previous)
                 && let Some(binding) = self.bindings.get_mut(id)
             {
                 binding.learn(&previous, from);
@@ -369,7 +402,7 @@ impl Relay {
         let host = uri.normalized_host();
         let genuine = !self.config.peer_relays.names(&host) || self.proves(from, &host);
         if genuine
-            && self.may_learn(from, &previous)
+            && self.may_learn(id, from, &previous)
             && let Some(binding) = self.bindings.get_mut(id)
         {
             binding.learn(&previous, from);
@@ -377,7 +410,7 @@ impl Relay {
         false
     }
 
-    fn forward_by(&self, route: Route) -> Decision {
+    pub(crate) fn forward_by(&self, route: Route) -> Decision {
         match self.table.get(route.out) {
             Some((connection, _)) if !connection.is_closed() => Decision::Forward(route),
             _ => Decision::Refuse(StatusCode::NO_SUCH_SESSION, Reason::NoSession),
@@ -386,7 +419,13 @@ impl Relay {
 
     /// Whether what a peer says of itself in From-Path is taken as the way to it: it has shown that it knows the
     /// session's token, and must not draw what is meant for TLS to a connection without.
-    fn may_learn(&self, from: ConnectionHandle, uri: &[u8]) -> bool {
+    ///
+    /// For a URI of another shard only a pipe to that speaks, and of two pipes that the ends of a session have opened at the
+    /// same time the first is kept, so that messages do not change from one to the other.
+    fn may_learn(&self, id: BindingId, from: ConnectionHandle, uri: &[u8]) -> bool {
+        if let Some(shard) = self.bindings.shard_of(uri) {
+            return self.is_first_way(id, from, uri, shard);
+        }
         let secure = uri
             .get(..6)
             .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"msrps:"));

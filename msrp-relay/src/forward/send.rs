@@ -9,6 +9,7 @@ use msrp_core::{
 
 use crate::{
     anchor::table::edit,
+    bindings::BindingId,
     config::SlowReceiver,
     connection::Wait,
     failure::{Context, Tag},
@@ -124,7 +125,7 @@ impl Relay {
                 self.count(route, passed);
                 self.learn_repeat(from, key, route);
                 let done = self.take_incoming(from);
-                self.accept(from, id);
+                self.accept(from, id, route.binding);
                 if let (Some(done), Some((connection, _))) = (done, self.table.get_mut(from)) {
                     connection.recycle(done.head);
                 }
@@ -225,9 +226,11 @@ impl Relay {
     }
 
     /// A chunk is ours now: its sender is told so (RFC 4976 §6.4.1: at once, whatever the next hop says).
-    pub(crate) fn accept(&mut self, from: ConnectionHandle, request: RequestId) {
+    pub(crate) fn accept(&mut self, from: ConnectionHandle, request: RequestId, binding: BindingId) {
         if let Some((connection, data)) = self.table.get_mut(from) {
-            data.prove();
+            if !binding.is_elsewhere() {
+                data.prove();
+            }
             // Whether the sender wants to know is the connection's affair.
             let _responded = connection.respond(request, StatusCode::OK, "OK");
         }

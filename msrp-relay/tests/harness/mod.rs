@@ -50,6 +50,10 @@ pub struct World {
     pub sockets: BTreeMap<ConnectionHandle, Socket>,
     pub connects: Vec<(ConnectToken, Target)>,
     pub lookups: Vec<(Ticket, RelayQuery)>,
+    /// Connections to other shards that the relay asked for.
+    pub pipes: Vec<(ConnectToken, u16, PeerInfo)>,
+    /// Connections that it gave to other shards.
+    pub moved: Vec<(ConnectionHandle, u16, PeerInfo, BytesMut)>,
     pub events: Vec<RelayEvent>,
 }
 
@@ -99,6 +103,8 @@ impl World {
             sockets: BTreeMap::new(),
             connects: Vec::new(),
             lookups: Vec::new(),
+            pipes: Vec::new(),
+            moved: Vec::new(),
             events: Vec::new(),
         }
     }
@@ -205,6 +211,13 @@ impl World {
                     Action::Connect { token, target } => self.connects.push((token, target)),
                     Action::Close { connection } => self.sockets.get_mut(&connection).unwrap().closed = true,
                     Action::Lookup { ticket, query } => self.lookups.push((ticket, query)),
+                    Action::ConnectShard { token, shard, peer } => self.pipes.push((token, shard, peer)),
+                    Action::HandOver {
+                        connection,
+                        shard,
+                        peer,
+                        octets,
+                    } => self.moved.push((connection, shard, peer, octets)),
                     other => panic!("{other:?}"),
                 }
             }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::StreamExt;
-use msrp_core::node::{Action, ListenerId, Node};
+use msrp_core::node::{Action, ConnectFailure, ListenerId, Node};
 
 use super::{Driver, socket::Who, wake::Source};
 
@@ -127,6 +127,19 @@ impl<N: Node> Driver<N> {
                 Some(_) => tracing::warn!(limit = self.config.max_lookups, "lookup dropped: too many"),
                 None => tracing::warn!("lookup dropped: nobody answers them"),
             },
+            // Shards are for the lean driver: here there is one node, which has no reason to ask for others.
+            Action::ConnectShard { token, .. } => {
+                self.connect_failed(
+                    now,
+                    token,
+                    ConnectFailure::Other("there are no other shards".to_owned()),
+                );
+            }
+            Action::HandOver { connection, .. } => {
+                if let Some(key) = self.handles.key(connection) {
+                    self.close(now, key);
+                }
+            }
             _ => tracing::warn!("the node asks for something that this driver does not know"),
         }
     }

@@ -72,25 +72,38 @@ impl<N: Node> Server<N> {
         layer: Layer,
         id: ListenerId,
     ) {
-        if self.sockets.len() >= self.config.max_connections {
-            if let Some(refused) = self.refusals.pass(now) {
-                let limit = self.config.max_connections;
-                tracing::warn!(limit, refused, "connections refused: limit reached");
-            }
-            return;
-        }
         let who = Who::Peer(id);
         let handshaking = layer.is_handshaking();
-        let phase = Phase::Handshake {
-            deadline: now + self.config.handshake_timeout,
-            who,
+        let Some(key) = self.enter_accepted(now, stream, layer, who) else {
+            return;
         };
-        let socket = Socket::new(stream, layer, phase);
-        let Ok(key) = self.register(socket) else { return };
         if handshaking {
             self.queue_read(key);
         } else {
             self.opened(now, key, who);
         }
+    }
+
+    /// Enters a connection that a peer asked for, if there is room.
+    pub(super) fn enter_accepted(
+        &mut self,
+        now: Instant,
+        stream: mio::net::TcpStream,
+        layer: Layer,
+        who: Who,
+    ) -> Option<usize> {
+        if self.sockets.len() >= self.config.max_connections {
+            if let Some(refused) = self.refusals.pass(now) {
+                let limit = self.config.max_connections;
+                tracing::warn!(limit, refused, "connections refused: limit reached");
+            }
+            return None;
+        }
+        let phase = Phase::Handshake {
+            deadline: now + self.config.handshake_timeout,
+            who,
+        };
+        let socket = Socket::new(stream, layer, phase);
+        self.register(socket).ok()
     }
 }

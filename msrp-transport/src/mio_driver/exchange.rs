@@ -4,7 +4,7 @@ use std::{io::ErrorKind, time::Instant};
 
 use msrp_core::node::{ConnectionHandle, Node};
 
-use super::{server::Server, socket::Phase};
+use super::{pipe::PIPES, server::Server, socket::Phase};
 use crate::layer::{ReadOutcome, WriteOutcome};
 
 impl<N: Node> Server<N> {
@@ -135,6 +135,9 @@ impl<N: Node> Server<N> {
             return;
         };
         let Some(socket) = self.sockets.get_mut(key) else {
+            if key >= PIPES {
+                self.write_pipe(now, key);
+            }
             return;
         };
         let mut failed = socket.layer.wants_write() && socket.flush().is_err();

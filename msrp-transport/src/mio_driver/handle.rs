@@ -65,6 +65,10 @@ impl<N: Node> Handle<N> {
         (Self { sender, waker }, receiver)
     }
 
+    pub(super) fn waker(&self) -> Arc<Waker> {
+        self.waker.clone()
+    }
+
     /// Gives the node a command. A command that the node rejects is logged.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use msrp_core::node::{ConnectionHandle, Node};
+use msrp_core::node::{ConnectionHandle, Node, PeerInfo};
 
 use super::{
     server::Server,
@@ -70,16 +70,24 @@ impl<N: Node> Server<N> {
 
     /// The node hears of a connection.
     pub(super) fn opened(&mut self, now: Instant, key: usize, who: Who) {
-        let Some(socket) = self.sockets.get_mut(key) else {
+        let Some(socket) = self.sockets.get(key) else {
             return;
         };
         let peer = socket.peer_info(who);
+        self.opened_as(now, key, who, peer);
+    }
+
+    /// The node hears of a connection about whose peer this is known.
+    pub(super) fn opened_as(&mut self, now: Instant, key: usize, who: Who, peer: PeerInfo) {
         let handle = match who {
             Who::Peer(_) => self.node.handle_accepted(now, peer).ok(),
             Who::Node(token) => self.node.handle_connected(now, token, Ok(peer)),
         };
         let Some(handle) = handle else {
             return self.close(now, key);
+        };
+        let Some(socket) = self.sockets.get_mut(key) else {
+            return;
         };
         self.timed -= usize::from(socket.deadline().is_some());
         socket.phase = Phase::Open(handle);

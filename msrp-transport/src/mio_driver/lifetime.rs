@@ -79,6 +79,7 @@ impl<N: Node> Server<N> {
 
     /// Closes everything, as well as it goes at once.
     pub(super) fn end(&mut self) {
+        self.end_links();
         let keys: Vec<usize> = self.sockets.iter().map(|(key, _)| key).collect();
         for key in keys {
             let Some(socket) = self.sockets.get_mut(key) else {

@@ -14,12 +14,16 @@ mod exchange;
 mod handle;
 mod handshake;
 mod host;
+mod inbox;
 mod lifetime;
+mod pipe;
 mod server;
+mod shards;
 mod socket;
 
 pub use self::{
     handle::{Handle, HandleError, ServerCall},
     host::{Host, ServerError},
     server::Server,
+    shards::{Shards, ShardsHandle},
 };

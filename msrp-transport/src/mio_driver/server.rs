@@ -20,6 +20,8 @@ use super::{
     accept::Listener,
     connect::Connector,
     handle::{Handle, Message},
+    inbox::{Inbox, Links},
+    pipe::{PIPES, Pipe},
     socket::Socket,
 };
 use crate::{
@@ -53,10 +55,13 @@ pub struct Server<N: Node> {
     handle: Handle<N>,
     messages: Receiver<Message<N>>,
     pub(super) handles: Handles,
+    /// Connections to other shards, and how to reach these.
+    pub(super) pipes: Slab<Pipe>,
+    pub(super) links: Option<Box<Links>>,
     pub(super) to_read: VecDeque<usize>,
     pub(super) blocks: Blocks,
     /// Octets read since output was last written.
-    unwritten: usize,
+    pub(super) unwritten: usize,
     /// Sockets with a deadline of the driver's: connecting, shaking hands, closing.
     pub(super) timed: usize,
     pub(super) next_check: Option<Instant>,
@@ -106,6 +111,8 @@ where
             handle,
             messages,
             handles: Handles::default(),
+            pipes: Slab::new(),
+            links: None,
             to_read: VecDeque::new(),
             unwritten: 0,
             timed: 0,
@@ -121,6 +128,16 @@ impl<N: Node> Server<N> {
     /// What other threads reach this server by.
     pub fn handle(&self) -> Handle<N> {
         self.handle.clone()
+    }
+
+    /// How other shards give something to this loop.
+    pub(super) fn new_inbox(&self) -> Inbox {
+        Inbox::new(self.handle.waker())
+    }
+
+    /// Makes the loop one of several.
+    pub(super) fn link(&mut self, index: u16, inboxes: Arc<[Inbox]>) {
+        self.links = Some(Box::new(Links::new(index, inboxes)));
     }
 
     /// The node.
@@ -233,6 +250,11 @@ impl<N: Node> Server<N> {
         let mut events = Events::with_capacity(1024);
         loop {
             let timeout = self.timeout(Instant::now());
+            let timeout = if self.may_sleep() {
+                timeout
+            } else {
+                Some(Duration::ZERO)
+            };
             match self.poll.poll(&mut events, timeout) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -264,15 +286,14 @@ impl<N: Node> Server<N> {
     /// One turn of the loop, after readiness has been noted.
     fn turn(&mut self, now: Instant, host: &mut impl Host<N>) {
         self.take_messages(now);
+        self.take_parcels(now);
         self.accept(now);
         for _ in 0..self.to_read.len() {
             let Some(key) = self.to_read.pop_front() else {
                 break;
             };
             self.unwritten += self.read(now, key);
-            if self.unwritten >= WRITE_AFTER {
-                self.write_ready(now);
-            }
+            self.write_if_much(now);
         }
         if self.node.poll_timeout().is_some_and(|at| at <= now) {
             self.node.handle_timeout(now);
@@ -290,10 +311,25 @@ impl<N: Node> Server<N> {
                 host.event(&mut self.node, event);
                 worked = true;
             }
-            if !worked {
+            if !worked && !self.flush_links(now) {
                 break;
             }
         }
+    }
+
+    /// Writes, if much has been read since that was done.
+    pub(super) fn write_if_much(&mut self, now: Instant) {
+        if self.unwritten >= WRITE_AFTER {
+            self.write_ready(now);
+        }
+    }
+
+    /// Whether no other shard has anything for us.
+    fn may_sleep(&self) -> bool {
+        self.links
+            .as_ref()
+            .and_then(|links| links.inbox())
+            .is_none_or(Inbox::may_sleep)
     }
 
     /// Writes what the node has; whether there was anything to do.
@@ -310,11 +346,18 @@ impl<N: Node> Server<N> {
     fn act(&mut self, now: Instant, action: Action<N::Query>, host: &mut impl Host<N>) {
         match action {
             Action::Connect { token, target } => self.connect(now, token, target),
-            Action::Close { connection } => {
-                if let Some(key) = self.handles.key(connection) {
-                    self.close(now, key);
-                }
-            }
+            Action::Close { connection } => match self.handles.key(connection) {
+                Some(key) if key >= PIPES => self.close_pipe(key),
+                Some(key) => self.close(now, key),
+                None => {}
+            },
+            Action::ConnectShard { token, shard, peer } => self.connect_shard(now, token, shard, peer),
+            Action::HandOver {
+                connection,
+                shard,
+                peer,
+                octets,
+            } => self.hand_over(now, connection, shard, peer, octets),
             Action::Lookup { ticket, query } => host.lookup(ticket, query, &self.handle),
             _ => tracing::warn!("the node asks for something that this driver does not know"),
         }

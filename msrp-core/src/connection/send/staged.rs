@@ -209,21 +209,44 @@ impl Staged {
             }
         }
         if self.len == 0 {
-            // Empty again: an idle connection keeps no buffer.
-            let longest = std::mem::take(&mut self.longest);
-            self.high = if longest < self.high / 2 {
-                // A burst of long ago should not size what comes next.
-                self.high - self.high / 4
-            } else {
-                self.high.max(longest)
-            };
-            self.tail = BytesMut::new();
-            if self.segments.capacity() > 8 {
-                self.segments = VecDeque::new();
-            }
-            if self.marks.capacity() > 64 && self.marks.len() <= 1 {
-                self.marks.shrink_to(1);
-            }
+            self.rest();
+        }
+    }
+
+    /// Takes octets off the front as a block that nothing else shares.
+    fn take_block(&mut self, most: usize) -> BytesMut {
+        if self.segments.is_empty() && self.len <= most {
+            // The usual case, heads and short bodies: what they were written into is given away as it is.
+            let block = std::mem::take(&mut self.tail);
+            self.taken += self.len as u64;
+            self.len = 0;
+            self.rest();
+            return block;
+        }
+        let mut block = BytesMut::with_capacity(most.min(self.len));
+        for slice in self.slices() {
+            let room = most - block.len();
+            block.extend_from_slice(slice.get(..room).unwrap_or(slice));
+        }
+        self.take(block.len());
+        block
+    }
+
+    /// Empty again: an idle connection keeps no buffer.
+    fn rest(&mut self) {
+        let longest = std::mem::take(&mut self.longest);
+        self.high = if longest < self.high / 2 {
+            // A burst of long ago should not size what comes next.
+            self.high - self.high / 4
+        } else {
+            self.high.max(longest)
+        };
+        self.tail = BytesMut::new();
+        if self.segments.capacity() > 8 {
+            self.segments = VecDeque::new();
+        }
+        if self.marks.capacity() > 64 && self.marks.len() <= 1 {
+            self.marks.shrink_to(1);
         }
     }
 
@@ -274,6 +297,14 @@ impl<'a> Transmit<'a> {
     /// The slices that are lent, in order.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         self.staged().slices()
+    }
+
+    /// Takes the next octets, `most` of them at the most, as a block that shares no memory with anything: for a driver that
+    /// gives them to another thread. Bodies of 4 KiB and more are copied for it, all else usually is not.
+    pub fn take_block(&mut self, most: usize) -> BytesMut {
+        let block = self.connection.send.staged.take_block(most);
+        self.connection.on_taken(self.now, block.len());
+        block
     }
 }
 
