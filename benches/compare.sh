@@ -1,24 +1,31 @@
 #!/usr/bin/env bash
-# Our relay, Kamailio's msrp module and the bare forwarder under the same load, in alternating runs: medians and ratios.
+# Our relay, Kamailio's msrp module and bare forwarders under the same load, in alternating runs: medians, ratios, targets.
 # The server has core 0 for itself, the generator core 1; each run has a fresh server.
 set -uo pipefail
 source "$(dirname "$0")/servers.sh"
 
-runs=5 seconds=3 warmup=1 only=ours,kamailio,bare cases=small32,small1,medium32,chunked,auth,reconnect
+runs=5 seconds=3 warmup=1 only=ours,kamailio,yardstick,bare cases=small32,small1,rate,medium32,chunked,auth,reconnect
 
 usage() {
   cat <<'EOF'
-usage: benches/compare.sh [--runs N] [--seconds S] [--warmup S] [--only ours,kamailio,bare] [--case NAME,...]
+usage: benches/compare.sh [--runs N] [--seconds S] [--warmup S] [--only SERVER,...] [--case NAME,...]
 
 cases:
   small32    200 octets, 50 pairs, 32 messages in flight of each   (server's processor time for a message)
   small1     200 octets, 50 pairs, 1 message in flight of each
+  rate       200 octets, 50 pairs, 20,000 messages a second altogether   (99th percentile of latency)
   medium32   4096 octets, 50 pairs, 32 messages in flight of each
   chunked    1 MiB messages in chunks of 2048 octets, 50 pairs, 4 in flight   (octets for a second of processor time)
   auth       AUTH handshakes, 50 clients, 500 on each connection   (handshakes for a second of processor time)
   reconnect  AUTH handshakes, 50 clients, 1 on each connection
 
-RELAY_FLAGS in the environment: more flags for our relay.
+servers:
+  ours       msrp-relay
+  kamailio   Kamailio with its msrp module
+  yardstick  a forwarder that makes the socket calls of a relay and nothing else
+  bare       a forwarder that lets the receiver's octets through instead of answering
+
+After the table stands which targets were reached. RELAY_FLAGS in the environment: more flags for our relay.
 EOF
 }
 
@@ -42,7 +49,7 @@ done
 IFS=, read -ra servers <<<"$only"
 IFS=, read -ra cases <<<"$cases"
 for server in "${servers[@]}"; do
-  [[ $server =~ ^(ours|kamailio|bare)$ ]] || fail "--only $server: ours, kamailio or bare is wanted" 2
+  [[ $server =~ ^(ours|kamailio|yardstick|bare)$ ]] || fail "--only $server: ours, kamailio, yardstick or bare is wanted" 2
   if [[ $server == kamailio ]]; then
     command -v kamailio >/dev/null || fail '--only kamailio: not installed (apt-get install kamailio)' 2
   fi
@@ -53,6 +60,7 @@ describe() {
   case $1 in
     small32) flags='--size 200 --window 32' key=server_us_per_message unit='us/message' ;;
     small1) flags='--size 200 --window 1' key=server_us_per_message unit='us/message' ;;
+    rate) flags='--size 200 --window 32 --rate 20000' key=server_us_per_message unit='us/message' ;;
     medium32) flags='--size 4096 --window 32' key=server_us_per_message unit='us/message' ;;
     chunked) flags='--size 1MiB --chunk 2048 --window 4' key=megabytes_per_cpu_second unit='MB/CPU-s' ;;
     auth) flags='--mode auth' key=per_cpu_second unit='/CPU-s' ;;
@@ -74,7 +82,8 @@ for case in "${cases[@]}"; do
   describe "$case"
   for ((run = 1; run <= runs; run++)); do
     for server in "${servers[@]}"; do
-      [[ $unit == /CPU-s && $server == bare ]] && continue
+      # Forwarders know neither AUTH nor, with answers of their own, chunks.
+      [[ $unit == /CPU-s && $server =~ ^(bare|yardstick)$ || $case == chunked && $server == yardstick ]] && continue
       start "$server" taskset -c 0
       # shellcheck disable=SC2086
       taskset -c 1 "$target/msrp-load" --relay "$server_uri" --server-pid "$server_pid" --pairs 50 --json \
@@ -93,25 +102,42 @@ printf '\r%40s\r' '' >&2
 
 printf 'Medians of %d runs of %s s, %s, %s\n\n' "$runs" "$seconds" "$(date +%F)" \
   "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1)"
-echo '| case | server | server cost | least .. most | throughput | latency p50, p99 (us) | to Kamailio | to bare |'
-echo '|---|---|---|---|---|---|---|---|'
+echo '| case | server | server cost | least .. most | throughput | latency p50, p99 (us) | to Kamailio | to yardstick | to bare |'
+echo '|---|---|---|---|---|---|---|---|---|'
 # Three digits are more than the noise allows.
 short() { awk -v v="$1" 'BEGIN { printf(v >= 100 ? "%.0f" : v >= 10 ? "%.1f" : "%.2f", v) }'; }
 ratio() { [[ -n $1 && -n $2 ]] && awk "BEGIN { printf \"%.3f\", $1 / $2 }" || printf -- '-'; }
+# The median of a figure (none is the cost) of a server in a case; nothing where that was not measured.
+of() { [[ -f $scratch/$1.$2${3:+.$3} ]] && median <"$scratch/$1.$2${3:+.$3}"; }
 for case in "${cases[@]}"; do
   describe "$case"
-  for server in kamailio bare; do
-    printf -v "${server}_median" '%s' "$([[ -f $scratch/$case.$server ]] && median <"$scratch/$case.$server")"
-  done
   for server in "${servers[@]}"; do
     [[ -f $scratch/$case.$server ]] || continue
-    cost=$(median <"$scratch/$case.$server")
-    p50=$(median <"$scratch/$case.$server.p50") p99=$(median <"$scratch/$case.$server.p99")
-    printf '| %s | %s | %s %s | %s .. %s | %.0f %s | %s | %s | %s |\n' "$case" "$server" "$(short "$cost")" "$unit" \
+    cost=$(of "$case" "$server") p50=$(of "$case" "$server" p50) p99=$(of "$case" "$server" p99)
+    printf '| %s | %s | %s %s | %s .. %s | %.0f %s | %s | %s | %s | %s |\n' "$case" "$server" "$(short "$cost")" "$unit" \
       "$(short "$(sort -g "$scratch/$case.$server" | head -1)")" \
       "$(short "$(sort -g "$scratch/$case.$server" | tail -1)")" \
-      "$(median <"$scratch/$case.$server.rate")" "$rate_unit" \
+      "$(of "$case" "$server" rate)" "$rate_unit" \
       "$([[ -n $p50 ]] && printf '%.0f, %.0f' "$p50" "$p99" || echo -)" \
-      "$(ratio "$cost" "$kamailio_median")" "$(ratio "$cost" "$bare_median")"
+      "$(ratio "$cost" "$(of "$case" kamailio)")" "$(ratio "$cost" "$(of "$case" yardstick)")" \
+      "$(ratio "$cost" "$(of "$case" bare)")"
   done
 done
+
+# target CASE FIGURE OTHER BOUND: ours to OTHER is at most BOUND, or at least where that begins with `>`.
+target() {
+  local ours other bound=${4#>} is
+  ours=$(of "$1" ours "$2") other=$(of "$1" "$3" "$2")
+  [[ -n $ours && -n $other ]] || return 0
+  if [[ $4 == '>'* ]]; then is='at least'; else is='at most'; fi
+  awk -v a="$ours" -v b="$other" -v bound="$bound" -v is="$is" -v name="$1${2:+, $2}, ours to $3" 'BEGIN {
+    r = a / b; ok = is == "at most" ? r <= bound : r >= bound
+    printf "%-32s %.3f, %s %.3f: %s\n", name, r, is, bound, ok ? "reached" : "not reached" }'
+}
+echo
+target small32 '' kamailio 0.0833
+target small32 '' yardstick 1.5
+target small1 '' yardstick 1.1
+target rate p99 kamailio 1
+target chunked '' kamailio '>5'
+target auth '' kamailio '>1'

@@ -1,6 +1,6 @@
 # Starting and stopping the servers that compare.sh and memory.sh measure. Sourced, not run.
 #
-# start NAME [COMMAND...] starts ours, kamailio or bare by COMMAND (such as `taskset -c 0`) and sets server_pid,
+# start NAME [COMMAND...] starts ours, kamailio, yardstick or bare by COMMAND (such as `taskset -c 0`) and sets server_pid,
 # server_uri and server_flags; stop ends it.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -51,11 +51,13 @@ start() {
       server_pid=$!
       address=$(ready_address)
       ;;
-    bare)
-      "$@" "$target/bare-forwarder" --listen 127.0.0.1:0 >"$scratch/out" 2>"$scratch/err" &
+    bare | yardstick)
+      local answer=()
+      [[ $name == bare ]] || answer=(--answer)
+      "$@" "$target/bare-forwarder" --listen 127.0.0.1:0 ${answer[@]+"${answer[@]}"} >"$scratch/out" 2>"$scratch/err" &
       server_pid=$!
       address=$(ready_address)
-      server_flags=(--mode bare)
+      server_flags=(--mode "$name")
       ;;
     kamailio)
       # Below the ports that clients are given.

@@ -11,6 +11,7 @@ use mio::{Events, Poll};
 use super::{
     LoadError, Options,
     body::Text,
+    options::Mode,
     pair::{Pair, Shape},
     setup,
 };
@@ -53,6 +54,39 @@ pub struct Flow {
     /// Pairs that may have something to send.
     ready: Vec<usize>,
     grace: Duration,
+    schedule: Option<Schedule>,
+}
+
+/// When messages are due, where there is a rate: one pair after the other, at even distances.
+#[derive(Debug)]
+struct Schedule {
+    /// Nanoseconds from one message to the next.
+    distance: f64,
+    began: u64,
+    /// Messages that were due.
+    count: u64,
+}
+
+impl Schedule {
+    fn new(rate: usize) -> Self {
+        Self {
+            distance: 1e9 / rate as f64,
+            began: 0,
+            count: 0,
+        }
+    }
+
+    /// The next message that is due now, and since when; the first is due when this is asked first.
+    fn take(&mut self, now: u64) -> Option<(u64, u64)> {
+        if self.count == 0 {
+            self.began = now;
+        }
+        let at = self.began + (self.count as f64 * self.distance) as u64;
+        (at <= now).then(|| {
+            self.count += 1;
+            (self.count - 1, at)
+        })
+    }
 }
 
 impl Flow {
@@ -67,7 +101,7 @@ impl Flow {
             chunk: options.chunk_octets(),
             window: options.window,
         };
-        let pairs = numbers
+        let mut pairs = numbers
             .enumerate()
             .map(|(slot, index)| {
                 Pair::new(
@@ -79,6 +113,14 @@ impl Flow {
                 )
             })
             .collect::<Result<Vec<_>, _>>()?;
+        for pair in &mut pairs {
+            if options.mode == Mode::Yardstick {
+                pair.order_answers();
+            }
+            if options.rate.is_some() {
+                pair.wait_until_due();
+            }
+        }
         Ok(Self {
             poll,
             events: Events::with_capacity(1024),
@@ -89,6 +131,7 @@ impl Flow {
             began: Instant::now(),
             arrivals: Arrivals::new(),
             grace: Duration::from_secs_f64(options.grace),
+            schedule: options.rate.map(Schedule::new),
         })
     }
 
@@ -110,12 +153,33 @@ impl Flow {
         self.ready.clear();
         self.ready.extend(0..self.pairs.len());
         loop {
+            self.fall_due();
             self.send_ready()?;
             let now = Instant::now();
             if now >= end {
                 return Ok(());
             }
-            self.wait(end - now)?;
+            // Waiting is too coarse for a schedule: the processor is this thread's own, and it may as well look.
+            let at_most = match self.schedule {
+                None => end - now,
+                Some(_) => Duration::ZERO,
+            };
+            self.wait(at_most)?;
+        }
+    }
+
+    /// Tells the pairs whose messages are due.
+    fn fall_due(&mut self) {
+        let now = nanos(self.began.elapsed());
+        let Some(schedule) = &mut self.schedule else {
+            return;
+        };
+        while let Some((number, at)) = schedule.take(now) {
+            let slot = (number % self.pairs.len().max(1) as u64) as usize;
+            if let Some(pair) = self.pairs.get_mut(slot) {
+                pair.due(at);
+            }
+            self.ready.push(slot);
         }
     }
 
@@ -224,4 +288,19 @@ impl Flow {
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_due_at_even_distances_however_late_that_is_noticed() {
+        let mut schedule = Schedule::new(1_000);
+        let mut due = |now| std::iter::from_fn(|| schedule.take(now)).collect::<Vec<_>>();
+        assert_eq!(due(5_000), [(0, 5_000)]);
+        assert_eq!(due(1_004_999), []);
+        assert_eq!(due(3_500_000), [(1, 1_005_000), (2, 2_005_000), (3, 3_005_000)]);
+        assert_eq!(due(4_005_000), [(4, 4_005_000)]);
+    }
 }

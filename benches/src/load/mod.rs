@@ -34,7 +34,7 @@ pub use options::Options;
 /// [`LoadError`]: the server cannot be reached, refuses, or does not deliver what was sent.
 pub fn run(options: &Options) -> Result<report::Report, LoadError> {
     match options.mode {
-        options::Mode::Messages | options::Mode::Bare => messages::run(options),
+        options::Mode::Messages | options::Mode::Bare | options::Mode::Yardstick => messages::run(options),
         options::Mode::Huge => messages::run_huge(options),
         options::Mode::Deaf => deaf::run(options),
         options::Mode::Auth => auth_rate::run(options),

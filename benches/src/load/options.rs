@@ -14,6 +14,8 @@ pub enum Mode {
     Messages,
     /// The same without AUTH, through `bare-forwarder`.
     Bare,
+    /// The same through `bare-forwarder --answer`, which makes the socket calls of a relay.
+    Yardstick,
     /// AUTH handshakes (challenge and answer) by `--pairs` clients at the same time.
     Auth,
     /// `--pairs` authenticated connections that do nothing: what each costs in memory.
@@ -54,6 +56,10 @@ pub struct Options {
     /// Messages in flight in each pair.
     #[arg(long, value_name = "W", default_value_t = 32, value_parser = at_least_one)]
     pub window: usize,
+    /// Messages a second over all pairs, at even distances. Latency then counts from when a message was due, and up to
+    /// `--window` are in flight in each pair. [default: as many as possible]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub rate: Option<usize>,
     /// Seconds that are measured.
     #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = seconds)]
     pub seconds: f64,
@@ -118,8 +124,15 @@ impl Options {
         if self.mode == Mode::Deaf && self.pairs < 2 {
             return fail("--mode deaf: at least 2 pairs are wanted, one of them deaf");
         }
-        if self.threads > 1 && !matches!(self.mode, Mode::Messages | Mode::Bare) {
-            return fail("--threads: only the modes messages and bare have more than one");
+        let messages = matches!(self.mode, Mode::Messages | Mode::Bare | Mode::Yardstick);
+        if self.threads > 1 && !messages {
+            return fail("--threads: only the modes messages, bare and yardstick have more than one");
+        }
+        if self.rate.is_some() && (!messages || self.threads > 1) {
+            return fail("--rate: only the modes messages, bare and yardstick have one, and with one thread");
+        }
+        if self.mode == Mode::Yardstick && self.chunk_octets() < self.size {
+            return fail("--mode yardstick: messages go in one chunk");
         }
         if self.threads > self.pairs {
             return fail("--threads: no more than --pairs");
@@ -233,5 +246,9 @@ mod tests {
         assert!(check(&["--mode", "idle"]).is_err());
         assert!(check(&["--threads", "2", "--pairs", "1"]).is_err());
         assert!(check(&["--seconds", "0"]).is_err());
+        assert!(check(&["--mode", "auth", "--rate", "5"]).is_err());
+        assert!(check(&["--threads", "2", "--rate", "5"]).is_err());
+        assert!(check(&["--mode", "yardstick", "--rate", "5"]).is_ok());
+        assert!(check(&["--mode", "yardstick", "--chunk", "100"]).is_err());
     }
 }

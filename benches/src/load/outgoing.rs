@@ -5,6 +5,7 @@ use super::{
     digits::{decimal, from_hex, hex},
     pair::Shape,
 };
+use crate::forwarder::Order;
 
 /// Hexadecimal digits of a transaction's number in its id.
 const TID_DIGITS: usize = 12;
@@ -99,6 +100,39 @@ impl Outgoing {
         }
     }
 
+    /// How long the messages of this sender are, and what a relay answers.
+    pub fn order(&self) -> Order {
+        let mut message = Vec::new();
+        let mut first = Self {
+            tid: self.tid.clone(),
+            after_tid: self.after_tid.clone(),
+            after_range: self.after_range.clone(),
+            shape: self.shape,
+            message: 0,
+            at: 0,
+            transaction: 0,
+            chunk: None,
+        };
+        first.write(&mut message, &Text::default(), usize::MAX);
+        let head = String::from_utf8_lossy(&self.after_tid);
+        let path = |name: &str| {
+            let path = head.split_once(name).map_or("", |(_, path)| path);
+            path.split([' ', '\r']).next().unwrap_or_default()
+        };
+        let mut id = self.tid.clone();
+        hex(&mut id, 0, TID_DIGITS);
+        let id = String::from_utf8_lossy(&id);
+        let answer = format!(
+            "MSRP {id} 200 OK\r\nTo-Path: {}\r\nFrom-Path: {}\r\n-------{id}$\r\n",
+            path("From-Path: "),
+            path("To-Path: ")
+        );
+        Order {
+            message: message.len() as u64,
+            answer: answer.into_bytes(),
+        }
+    }
+
     /// The message that a transaction belongs to.
     pub fn message_of(&self, tid: &[u8]) -> Option<u64> {
         let number = tid.strip_prefix(&*self.tid).and_then(from_hex)?;
@@ -140,6 +174,16 @@ mod tests {
             + &chunk(2, "33-40", &content[32..], '$');
         assert!(out.starts_with(&expected), "{out}");
         assert!(out[expected.len()..].starts_with("MSRP la000000000003 SEND"));
+        let order = outgoing.order();
+        assert_eq!(
+            order.message as usize,
+            chunk(0, "1-16", &content[..16], '+').len()
+        );
+        assert_eq!(
+            String::from_utf8(order.answer).unwrap(),
+            "MSRP la000000000000 200 OK\r\nTo-Path: msrp://a/z;tcp\r\nFrom-Path: msrp://r/x;tcp\r\n\
+             -------la000000000000$\r\n"
+        );
         assert_eq!(outgoing.message_of(b"la000000000002"), Some(0));
         assert_eq!(outgoing.message_of(b"la000000000003"), Some(1));
         assert_eq!(outgoing.message_of(b"lb000000000003"), None);

@@ -58,6 +58,10 @@ pub struct Pair {
     /// Messages from number `completed` on.
     flights: VecDeque<Flight>,
     completed: u64,
+    /// Answers to the sender, where they do not say to what.
+    answers: Option<u64>,
+    /// When the next messages are due, where there is a rate.
+    due: Option<VecDeque<u64>>,
     /// No message begins beyond this number.
     limit: u64,
     /// The receiver reads no more, and the sender waits for nobody.
@@ -85,9 +89,27 @@ impl Pair {
             receiver: Link::new(session.receiver, registry, Token(2 * slot + 1))?,
             flights: VecDeque::with_capacity(shape.window),
             completed: 0,
+            answers: None,
+            due: None,
             limit: u64::MAX,
             deaf: false,
         })
+    }
+
+    /// The server is the yardstick: it is told what to answer, and answers in order.
+    pub fn order_answers(&mut self) {
+        self.answers = Some(0);
+        self.sender.out.extend(self.outgoing.order().to_octets());
+    }
+
+    /// A message is due at this moment, and none before it was said so.
+    pub fn due(&mut self, at: u64) {
+        self.due.get_or_insert_default().push_back(at);
+    }
+
+    /// Messages begin only when they are due.
+    pub fn wait_until_due(&mut self) {
+        self.due.get_or_insert_default();
     }
 
     /// No message begins beyond so many altogether.
@@ -137,9 +159,16 @@ impl Pair {
                 if self.outgoing.begun() >= self.limit || !room {
                     return;
                 }
+                let begun = match &mut self.due {
+                    None => now,
+                    Some(due) => match due.pop_front() {
+                        Some(at) => at,
+                        None => return,
+                    },
+                };
                 if !self.deaf {
                     self.flights.push_back(Flight {
-                        begun: now,
+                        begun,
                         unanswered: self.shape.chunks(),
                     });
                 }
@@ -197,9 +226,14 @@ impl Pair {
                 )));
             }
         }
-        let ahead = self
-            .outgoing
-            .message_of(head.tid)
+        let message = match &mut self.answers {
+            None => self.outgoing.message_of(head.tid),
+            Some(answers) => {
+                *answers += 1;
+                Some((*answers - 1) / self.shape.chunks())
+            }
+        };
+        let ahead = message
             .and_then(|message| message.checked_sub(self.completed))
             .and_then(|ahead| usize::try_from(ahead).ok());
         match ahead.and_then(|ahead| self.flights.get_mut(ahead)) {

@@ -40,9 +40,10 @@ pub fn session(options: &Options, index: usize) -> Result<Session, LoadError> {
     let mut sender = Client::connect(options, "s", index)?;
     let mut receiver = Client::connect(options, "r", index)?;
     let mut path = Vec::new();
-    if options.mode == Mode::Bare {
+    if matches!(options.mode, Mode::Bare | Mode::Yardstick) {
+        // As long as a URI that a relay gives.
         path.push(format!(
-            "{}/bare{index};tcp",
+            "{}/bare{index:022};tcp",
             options.relay.uri.trim_end_matches(";tcp")
         ));
     } else {

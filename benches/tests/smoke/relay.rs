@@ -179,3 +179,26 @@ fn the_bare_forwarder_carries_messages_and_answers() {
     over.store(true, Ordering::Relaxed);
     thread.join().unwrap();
 }
+
+#[test]
+fn the_yardstick_answers_itself() {
+    let mut forwarder = Forwarder::bind(([127, 0, 0, 1], 0).into())
+        .unwrap()
+        .answering(true);
+    let uri = format!("msrp://{}", forwarder.local_addr().unwrap());
+    let over = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&over);
+    let thread = thread::spawn(move || forwarder.run_while(|| !asked.load(Ordering::Relaxed)).unwrap());
+    for flags in [
+        &["--pairs", "4"][..],
+        &["--pairs", "2", "--window", "1"],
+        &["--pairs", "2", "--size", "5000", "--window", "100"],
+        &["--pairs", "2", "--size", "16", "--window", "1000"],
+        &["--pairs", "3", "--rate", "50000"],
+    ] {
+        let report = run(&uri, &[&["--mode", "yardstick"], flags].concat()).unwrap();
+        assert!(report.rate.unwrap().messages > 0, "{flags:?}");
+    }
+    over.store(true, Ordering::Relaxed);
+    thread.join().unwrap();
+}
