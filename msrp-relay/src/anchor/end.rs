@@ -37,6 +37,10 @@ impl Relay {
             .flat_map(|line| [line.offerer, line.answerer])
             .collect();
         self.anchors.disarm(index);
+        // Who is still to be told of something is told before its connection is closed.
+        for &leg in &legs {
+            self.end_waits(leg);
+        }
         for leg in legs {
             self.end_leg(leg);
         }
@@ -51,21 +55,25 @@ impl Relay {
 
     /// Takes a leg out; its opposite goes with it, in another call.
     pub(super) fn end_leg(&mut self, index: u32) {
+        self.end_waits(index);
         let Some(leg) = self.anchors.legs.try_remove(index as usize) else {
             return;
         };
         self.bindings.remove(leg.binding);
-        for token in [
-            leg.arrival.map(|(token, _)| token),
-            leg.answer.map(|(token, _)| token),
-        ]
-        .into_iter()
-        .flatten()
-        {
-            self.settle_wait(token, None);
-        }
         if let Some(connection) = leg.connection {
             self.release(connection, leg.binding);
+        }
+    }
+
+    /// Nothing waits for a leg any more.
+    pub(super) fn end_waits(&mut self, index: u32) {
+        let Some(leg) = self.anchors.legs.get_mut(index as usize) else {
+            return;
+        };
+        let arrival = leg.arrival.take().map(|(token, _)| token);
+        let answer = leg.answer.take().map(|(token, _)| token);
+        for token in [arrival, answer].into_iter().flatten() {
+            self.settle_wait(token, None);
         }
     }
 

@@ -73,7 +73,7 @@ pub enum AnchorError {
     /// The first URI of an `a=path` is one of this relay: the session goes through it already.
     #[error("line {line}: a=path leads through this relay already")]
     OwnUri {
-        /// Which.
+        /// The line of its `m=`.
         line: usize,
     },
     /// An `a=setup` with a value that it cannot have here (RFC 4145 §4.1).

@@ -265,8 +265,7 @@ impl Relay {
         }
         session.streams = kept;
         for line in over {
-            self.end_leg(line.offerer);
-            self.end_leg(line.answerer);
+            self.end_line(line);
         }
         for (line, offered, answered, one, other) in agreed {
             let (to, from) = (line.leg(offer.from), line.leg(offer.from.other()));
@@ -281,6 +280,15 @@ impl Relay {
             self.start_leg(leg);
         }
         self.rearm_anchor(index);
+    }
+
+    /// A stream is over; the session has others.
+    fn end_line(&mut self, line: Line) {
+        for leg in [line.offerer, line.answerer] {
+            self.end_waits(leg);
+        }
+        self.end_leg(line.offerer);
+        self.end_leg(line.answerer);
     }
 
     fn set_up_leg(&mut self, index: u32, stream: Stream, dials: bool, shown: Vec<u8>) {
