@@ -207,7 +207,7 @@ impl Relay {
             self.stats.passed += passed;
         }
         if let Some(leg) = route.leg {
-            return self.anchors.count(leg, route.binding, self.now, passed);
+            return self.anchors.count(leg.index, route.binding, self.now, passed);
         }
         if let Some(binding) = self.bindings.get_mut(route.binding) {
             binding.count(route.from_owner, passed);

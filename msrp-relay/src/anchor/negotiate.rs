@@ -306,6 +306,7 @@ impl Relay {
             leg.to_path = stream.path.clone();
             leg.absent = now;
         }
+        leg.edition = leg.edition.wrapping_add(1);
         leg.failed = None;
         leg.shown = shown.into();
         leg.dials = dials;
@@ -497,6 +498,7 @@ impl Relay {
             absent: now,
             to_path: Box::default(),
             shown: Box::default(),
+            edition: 0,
             max_octets,
             stats: LegStats::default(),
         }) as u32

@@ -1,20 +1,30 @@
 //! Which way a request of an anchored session goes, and which connection belongs to which side.
 
 use msrp_core::{
-    grammar::StatusCode,
+    grammar::{PathRef, StatusCode},
     node::{ConnectionHandle, Security},
 };
 
-use super::{fingerprint, info::Side, sdp::session_of};
+use super::{fingerprint, info::Side, sdp::session_of, table::Leg};
 use crate::{
     bindings::BindingId,
     event::RelayEvent,
-    forward::{Decision, Reason, Way, incoming::Connecting},
+    forward::{Decision, Reason, Route, Way, incoming::Connecting},
     relay::Relay,
 };
 
 /// The longest path that a side may write of itself, in octets.
 const MAX_SAID: usize = 4 * 1024;
+
+impl Leg {
+    /// Whether paths are what the SDP of both sides says, on the connection that is bound.
+    fn is_usual(&self, from: ConnectionHandle, to_path: &PathRef<'_>, from_path: &PathRef<'_>) -> bool {
+        self.connection == Some(from)
+            && from_path.raw() == &*self.to_path
+            && to_path.raw() == &*self.shown
+            && self.sdp.is_some()
+    }
+}
 
 impl Relay {
     /// A request to the URI of ours that this leg has: it comes from there and goes to the opposite one, and nowhere else.
@@ -41,9 +51,7 @@ impl Relay {
             return self.await_answer(index, id, from);
         };
         let other = leg.other;
-        let usual =
-            leg.connection == Some(from) && from_path.raw() == &*leg.to_path && to_path.raw() == &*leg.shown;
-        if !usual {
+        if !leg.is_usual(from, &to_path, &from_path) {
             // Hosts may have been rewritten on the way of SDP: what counts is who the sessions are.
             let opposite = self.anchors.legs.get(other as usize);
             let theirs = opposite
@@ -75,10 +83,30 @@ impl Relay {
         self.pass_to(other, id, index, from, key)
     }
 
+    /// Where a request goes that comes from this leg as all before did, to a side that is there.
+    pub(crate) fn known_leg_route(
+        &self,
+        from: ConnectionHandle,
+        id: BindingId,
+        index: u32,
+        to_path: &PathRef<'_>,
+        from_path: &PathRef<'_>,
+    ) -> Option<Route> {
+        let leg = self.anchors.leg(index, id)?;
+        let out = self.anchors.legs.get(leg.other as usize)?.connection?;
+        (leg.is_usual(from, to_path, from_path) && self.is_open(out)).then(|| {
+            let way = Way {
+                leg: Some(self.anchors.way_from(index)),
+                ..Way::outward(id)
+            };
+            way.by(out)
+        })
+    }
+
     /// The way to a leg, or what has to be waited for.
     fn pass_to(&mut self, to: u32, id: BindingId, leg: u32, from: ConnectionHandle, key: u32) -> Decision {
         let way = Way {
-            leg: Some(leg),
+            leg: Some(self.anchors.way_from(leg)),
             ..Way::outward(id)
         };
         let connection = self.anchors.legs.get(to as usize).and_then(|leg| leg.connection);
@@ -150,6 +178,7 @@ impl Relay {
             && said.len() <= MAX_SAID
         {
             leg.to_path = said.into();
+            leg.edition = leg.edition.wrapping_add(1);
         }
         let (binding, session, side) = (leg.binding, leg.anchor, leg.side);
         let arrival = leg.arrival.take();

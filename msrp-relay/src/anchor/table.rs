@@ -102,6 +102,8 @@ pub(crate) struct Leg {
     pub(super) to_path: Box<[u8]>,
     /// From-Path of what goes to it: what its SDP shows of the other side.
     pub(super) shown: Box<[u8]>,
+    /// Changes with either path.
+    pub(super) edition: u32,
     pub(super) max_octets: u64,
     pub(super) stats: LegStats,
 }
@@ -159,6 +161,18 @@ impl Anchors {
         self.legs.get(index as usize)?.connection
     }
 
+    /// The way from a leg to its opposite.
+    pub(crate) fn way_from(&self, index: u32) -> LegRoute {
+        let opposite = self
+            .legs
+            .get(index as usize)
+            .and_then(|leg| self.legs.get(leg.other as usize));
+        LegRoute {
+            index,
+            edition: opposite.map_or(0, |leg| leg.edition),
+        }
+    }
+
     /// When a session was last used.
     pub(super) fn last_used(&self, session: &Anchor) -> Instant {
         session
@@ -212,6 +226,13 @@ impl Anchors {
     }
 }
 
+/// The way of what comes from a leg: which leg it is, and how the paths of its opposite are at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LegRoute {
+    pub(crate) index: u32,
+    edition: u32,
+}
+
 /// How the head of a request changes that takes this way.
 pub(crate) fn edit<'a>(
     anchors: &'a Anchors,
@@ -223,7 +244,7 @@ pub(crate) fn edit<'a>(
         return HeadEdit::with_own(head, max_uris, route.own);
     };
     let to = anchors
-        .opposite(leg, route.binding)
+        .opposite(leg.index, route.binding)
         .ok_or(ProtocolError::PathOrder)?;
     HeadEdit::readdressed(head, max_uris, &to.to_path, &to.shown)
 }

@@ -6,13 +6,13 @@
 //! out of the ordinary, nothing is done here, and the message takes the long way.
 
 use msrp_core::{
-    codec::HeadEdit,
     connection::RepeatPattern,
     grammar::{ContinuationFlag, FailureReport},
     node::ConnectionHandle,
 };
 
 use crate::{
+    anchor::table::edit,
     failure::{Context, Tag},
     forward::Route,
     relay::Relay,
@@ -202,7 +202,7 @@ impl Relay {
         {
             return;
         }
-        let Ok(edit) = HeadEdit::with_own(&incoming.head, max_uris, route.own) else {
+        let Ok(edit) = edit(&self.anchors, &incoming.head, max_uris, route) else {
             return;
         };
         if let Some(pattern) = RepeatPattern::of(&edit) {

@@ -68,7 +68,7 @@ impl Relay {
                 from,
                 id: incoming.head.transact_id(),
                 own: route.own,
-                leg: route.leg.map(|leg| (leg, route.binding)),
+                leg: route.leg.map(|leg| (leg.index, route.binding)),
                 proves_to,
             }))
         });

@@ -7,6 +7,7 @@ use msrp_core::{
 };
 
 use crate::{
+    anchor::table::LegRoute,
     bindings::{Binding, BindingId, Owner},
     connection::Wait,
     forward::incoming::{Connecting, Kind},
@@ -30,7 +31,7 @@ pub(crate) struct Route {
     /// The second URI of ours, where both ends of the session use this relay.
     pub(crate) second: Option<BindingId>,
     /// The side of an anchored session from which it comes, which owns the URI.
-    pub(crate) leg: Option<u32>,
+    pub(crate) leg: Option<LegRoute>,
 }
 
 /// A [`Route`] whose connection is not known yet.
@@ -40,7 +41,7 @@ pub(crate) struct Way {
     pub(crate) own: Own,
     pub(crate) from_owner: bool,
     pub(crate) second: Option<BindingId>,
-    pub(crate) leg: Option<u32>,
+    pub(crate) leg: Option<LegRoute>,
 }
 
 impl Way {
@@ -330,6 +331,9 @@ impl Relay {
             return self.known_route_between_shards(from, to_path.first_raw());
         };
         let binding = self.bindings.get(id)?;
+        if let Owner::Anchored(leg) = binding.owner {
+            return self.known_leg_route(from, id, leg, to_path, from_path);
+        }
         let (next, rest) = first_of(to_path.after_first()?);
         let route = if !self.is_owner(binding.owner, from) {
             if binding.peer(from_path.first_raw()) != Some(from) {

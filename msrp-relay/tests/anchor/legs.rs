@@ -428,3 +428,56 @@ fn a_failure_is_reported_and_ends_the_message() {
     assert_eq!(world.frames(a)[0].start_code(), 415);
     assert_eq!(world.octets(b), b"");
 }
+
+/// Messages whose heads are as those before are passed on without being read; what they become must follow the other
+/// side.
+#[test]
+fn messages_like_those_before_go_where_the_other_side_is_now() {
+    let mut world = World::new();
+    let (session, a, b) = talking(&mut world);
+    let mut number = 0;
+    let mut burst = |world: &mut World| {
+        let mut octets = String::new();
+        for _ in 0..5 {
+            number += 1;
+            octets += &hello(&session.path_of_a(), A)
+                .replace("87652", &format!("m3ss{number}"))
+                .replace("6aef", &format!("tr4n{number}"));
+        }
+        world.feed(a, octets);
+        assert!(world.frames(a).iter().all(|frame| frame.start_code() == 200));
+    };
+    for _ in 0..2 {
+        burst(&mut world);
+        let arrived = take(&mut world, b, B);
+        assert_eq!(arrived.len(), 5);
+        for message in arrived {
+            assert_eq!(
+                (message.to_path(), message.back_path()),
+                (B, session.path_of_b().as_str())
+            );
+            assert_eq!(message.body(), b"hello");
+        }
+    }
+    // The same connection, by which B now has another address in its own eyes.
+    let own = "msrp://192.168.1.9:8493/si438ds;tcp";
+    world.reset(b);
+    let b = world.accept(plain());
+    world.feed(b, bind(&session.path_of_b(), own));
+    take(&mut world, a, A);
+    burst(&mut world);
+    let at_own = take(&mut world, b, B);
+    assert_eq!(at_own.len(), 5);
+    assert!(at_own.iter().all(|message| message.to_path() == own));
+    // And in the eyes of SDP: what A sees of B changes, and what B sees of A.
+    let moved = "msrp://10.9.9.9:7394/2s93i9;tcp";
+    let for_b = reoffer(&mut world, session.id, Side::Offerer, &sdp(moved, "")).unwrap();
+    answer(&mut world, session.id, &sdp(B, "a=setup:active\r\n")).unwrap();
+    burst(&mut world);
+    let from_moved = take(&mut world, b, B);
+    assert_eq!(from_moved.len(), 5);
+    let shown = value(&for_b, "a=path:").unwrap();
+    assert!(from_moved.iter().all(|message| message.back_path() == shown));
+    let passed = session.info(&world).streams[0].offerer.stats.passed;
+    assert_eq!((passed.chunks, passed.octets), (21, 100));
+}

@@ -113,8 +113,10 @@ fn talking(world: &mut World) -> (Anchored, ConnectionHandle, ConnectionHandle) 
     world.feed(b, bind(&session.path_of_b(), B));
     assert_eq!(session.state(world, Side::Offerer), LegState::Connected);
     assert_eq!(session.state(world, Side::Answerer), LegState::Connected);
-    world.octets(a);
-    world.octets(b);
+    for (handle, own) in [(a, A), (b, B)] {
+        take(world, handle, own);
+        world.octets(handle);
+    }
     (session, a, b)
 }
 
@@ -144,4 +146,18 @@ fn messages(world: &mut World, handle: ConnectionHandle) -> Vec<Frame> {
         .into_iter()
         .filter(|frame| frame.start == "SEND" && frame.body.is_some())
         .collect()
+}
+
+/// The messages among what was written, which the peer says that it has.
+fn take(world: &mut World, handle: ConnectionHandle, own: &str) -> Vec<Frame> {
+    let frames = world.frames(handle);
+    let messages: Vec<_> = frames.into_iter().filter(|frame| frame.start == "SEND").collect();
+    for message in &messages {
+        let (id, to) = (&message.id, message.back_path().split(' ').next().unwrap());
+        world.feed(
+            handle,
+            format!("MSRP {id} 200 OK\r\nTo-Path: {to}\r\nFrom-Path: {own}\r\n-------{id}$\r\n"),
+        );
+    }
+    messages
 }
