@@ -9,6 +9,7 @@ pub mod codec;
 pub mod connection;
 pub mod digest;
 pub mod grammar;
+pub mod histogram;
 pub mod lookup;
 pub mod node;
 pub mod redact;

@@ -463,6 +463,13 @@ pub trait Node {
     /// The answer to an [`Action::Lookup`]. One that comes too late is ignored.
     fn handle_answer(&mut self, now: Instant, ticket: Ticket, answer: Self::Answer);
 
+    /// The driver has no room for one more connection: it is out of file descriptors, or at a bound of its own. The node
+    /// may close one that nobody will miss; whether it does. Default: it does not.
+    fn make_room(&mut self, now: Instant) -> bool {
+        let _unused = now;
+        false
+    }
+
     /// The time is `now`. Calls without need do nothing.
     fn handle_timeout(&mut self, now: Instant);
 

@@ -58,6 +58,15 @@ impl Owner {
     }
 }
 
+/// To whom a URI is given.
+#[derive(Clone, Debug)]
+pub(crate) struct Holder {
+    pub(crate) owner: Owner,
+    pub(crate) user: Arc<str>,
+    /// Where [`Relay::users`](crate::Relay) has the user.
+    pub(crate) user_place: u32,
+}
+
 /// One Use-Path URI.
 #[derive(Debug)]
 pub(crate) struct Binding {
@@ -68,6 +77,8 @@ pub(crate) struct Binding {
     pub(crate) owner: Owner,
     pub(crate) user: Arc<str>,
     pub(crate) expires: Instant,
+    /// Its user, in [`Relay::users`](crate::Relay).
+    pub(crate) user_place: u32,
     /// For how many seconds it was given out.
     life: u32,
     /// From the client and to it; none before anything has passed.
@@ -189,11 +200,15 @@ impl Bindings {
         &mut self,
         ids: &mut IdSource,
         listener: u16,
-        owner: Owner,
-        user: Arc<str>,
+        holder: Holder,
         now: Instant,
         life: u32,
     ) -> BindingId {
+        let Holder {
+            owner,
+            user,
+            user_place,
+        } = holder;
         let name = self.name_of(listener);
         let mut token = [0; TOKEN_LEN];
         for (to, from) in token.iter_mut().zip(ids.session_id(TOKEN_BITS).bytes()) {
@@ -208,6 +223,7 @@ impl Bindings {
             serial,
             owner,
             user,
+            user_place,
             expires: now + Duration::from_secs(u64::from(life)),
             life,
             traffic: None,
@@ -386,9 +402,16 @@ impl Relay {
         }
     }
 
+    /// Takes a URI out of the table.
+    pub(crate) fn take_binding(&mut self, id: BindingId) -> Option<Binding> {
+        let binding = self.bindings.remove(id)?;
+        self.users.leave(binding.user_place);
+        Some(binding)
+    }
+
     /// Takes a URI back before its time.
     pub(crate) fn revoke(&mut self, id: BindingId) {
-        let Some(binding) = self.bindings.remove(id) else {
+        let Some(binding) = self.take_binding(id) else {
             return;
         };
         match binding.owner {
@@ -419,7 +442,7 @@ impl Relay {
             if let Some((_, data)) = self.table.get_mut(handle) {
                 data.bindings.retain(|other| *other != id);
             }
-            if let Some(binding) = self.bindings.remove(id) {
+            if let Some(binding) = self.take_binding(id) {
                 self.push_event(RelayEvent::BindingExpired {
                     connection: Some(handle),
                     user: binding.user.to_string(),

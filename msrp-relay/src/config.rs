@@ -8,6 +8,7 @@ use crate::{
     anchor::AnchorConfig,
     auth::store::MemoryAuthStore,
     error::ConfigError,
+    limits::UserLimits,
     listener::{self, RelayListener},
     peers::names::AllowList,
     policy::{AllowAll, AuthStore, OpenRoutes, RelayPolicy, RoutePolicy},
@@ -72,6 +73,8 @@ pub struct RelayConfig {
     pub(crate) lane_idle: Duration,
     pub(crate) lookup_timeout: Duration,
     pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: Option<u32>,
+    pub(crate) user_limits: Option<UserLimits>,
     pub(crate) max_memory: usize,
     pub(crate) max_bindings: usize,
     pub(crate) max_bindings_per_connection: usize,
@@ -116,6 +119,8 @@ impl RelayConfig {
             lane_idle: Duration::from_secs(300),
             lookup_timeout: Duration::from_secs(10),
             max_connections: 100_000,
+            max_connections_per_address: None,
+            user_limits: None,
             max_memory: 256 * 1024 * 1024,
             max_bindings: 1_000_000,
             max_bindings_per_connection: 1_024,
@@ -275,6 +280,20 @@ impl RelayConfig {
     /// URI makes room (RFC 4976 §6.5), if it has been silent for a minute; else the new one is refused.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections.max(1);
+        self
+    }
+
+    /// Connections that one address may have open at the same time, or one /64 network of IPv6; more are refused. Default:
+    /// no limit. Behind one address there may be many users, and other relays.
+    pub fn max_connections_per_address(mut self, connections: u32) -> Self {
+        self.max_connections_per_address = Some(connections);
+        self
+    }
+
+    /// How much each user may take of the relay; [`RelayPolicy::user_limits`] may say something else for some. Default: no
+    /// limits, and nothing is kept of users. With limits a user costs about 200 octets; 10,000 who have left are remembered.
+    pub fn user_limits(mut self, limits: UserLimits) -> Self {
+        self.user_limits = Some(limits);
         self
     }
 

@@ -37,6 +37,8 @@ pub(crate) struct RelayConnection {
     pub(crate) proven: bool,
     /// [`ConnectionClosed`](crate::RelayEvent::ConnectionClosed) has been told.
     pub(crate) ended: bool,
+    /// It is counted among the connections of its address.
+    pub(crate) by_address: bool,
     /// Requests of more than one session came in here.
     pub(crate) shared: bool,
     /// The session of the latest request: over which URI of ours, and between which ends.
@@ -76,6 +78,8 @@ pub(crate) enum Wait {
     Connect(ConnectToken),
     /// Until a policy's answer comes.
     Lookup { ticket: Ticket, until: Instant },
+    /// Until its user's rate allows more.
+    Rate { until: Instant },
 }
 
 /// What few connections need.
@@ -124,6 +128,7 @@ impl RelayConnection {
             fresh: false,
             proven,
             ended: false,
+            by_address: false,
             shared: false,
             session: None,
             report_credit: REPORT_CREDIT,

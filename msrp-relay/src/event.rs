@@ -88,6 +88,8 @@ pub enum AuthFailure {
     Malformed,
     /// The user, or the address, has failed too often of late.
     LockedOut,
+    /// The user has as many sessions as he may.
+    TooManySessions,
     /// The policy does not let this user in.
     Denied,
     /// It came by way of a relay that is not known: on a connection without a certificate that names it, or it is not

@@ -267,6 +267,7 @@ impl Relay {
         match sent {
             Ok(_) => {
                 self.stats.reports_sent += 1;
+                self.stats.reports_sent_by_code.record_code(Some(code));
                 self.touch(from);
             }
             Err(SendError::Closed | SendError::Blocked) => self.stats.reports_dropped += 1,

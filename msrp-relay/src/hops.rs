@@ -20,6 +20,7 @@ use crate::{
     },
     lookups::RelayQuery,
     relay::Relay,
+    session::Traffic,
 };
 
 /// What makes two targets share a connection.
@@ -111,6 +112,10 @@ pub(crate) struct Hops {
 }
 
 impl Hops {
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
     /// A connection has ended; by now another may have its name.
     pub(crate) fn forget(&mut self, key: &HopKey, handle: ConnectionHandle) {
         if self.open.get(key) == Some(&handle) {
@@ -418,9 +423,19 @@ impl Relay {
             None => StatusCode::REQUEST_TIMEOUT,
             Some(out) => {
                 let route = way.by(out);
-                let passed = self.chunk_at_hand(key);
+                let at_hand = self.incoming.get(key as usize).map(|incoming| {
+                    (
+                        Traffic::chunk(incoming.held.len(), incoming.ended),
+                        incoming.since,
+                    )
+                });
                 match self.dispatch(from, key, route) {
-                    Ok(()) => return self.count(route, passed),
+                    Ok(()) => {
+                        if let Some((passed, since)) = at_hand {
+                            self.count_chunk(route, passed, since);
+                        }
+                        return;
+                    }
                     Err(error) => refusal(error).0,
                 }
             }

@@ -16,6 +16,7 @@ mod event;
 mod failure;
 mod forward;
 mod hops;
+mod limits;
 mod listener;
 mod lookups;
 mod node;
@@ -27,6 +28,7 @@ mod relay;
 mod session;
 mod shards;
 mod stats;
+mod tally;
 
 pub use self::{
     anchor::{
@@ -38,9 +40,11 @@ pub use self::{
     config::{RelayConfig, SlowReceiver},
     error::ConfigError,
     event::{AuthFailure, RelayEvent},
+    limits::UserLimits,
     listener::RelayListener,
     lookups::{RelayAnswer, RelayQuery},
     relay::Relay,
     session::{Session, SessionId, SessionIdError, Traffic},
     stats::RelayStats,
+    tally::{CloseCounts, StatusCounts},
 };

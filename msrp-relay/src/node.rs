@@ -25,48 +25,29 @@ impl Node for Relay {
 
     fn handle_accepted(&mut self, now: Instant, peer: PeerInfo) -> Result<ConnectionHandle, Refused> {
         self.clock(now);
-        let pipe = peer.shard.is_some();
-        let refused = if self.draining {
-            Some(Refused::Draining)
-        } else if pipe {
+        let most = self.config.max_connections_per_address;
+        let limit = self.config.max_connections;
+        let full = Refused::TooManyConnections { limit };
+        let (refused, counter) = if self.draining {
+            (Refused::Draining, &mut self.stats.refused_draining)
+        } else if peer.shard.is_some() {
             // Its source has been let in.
-            (!self.has_room_for_pipe()).then_some(Refused::TooManyConnections {
-                limit: self.config.max_connections,
-            })
+            if self.has_room_for_pipe() {
+                return Ok(self.accept_connection(peer));
+            }
+            (full, &mut self.stats.refused_full)
+        } else if most.is_some_and(|most| self.addresses.is_full(&peer, most)) {
+            (Refused::Policy, &mut self.stats.refused_by_address)
         } else if self.config.policy.admit(&peer) == Admission::Refuse {
-            Some(Refused::Policy)
-        } else if self.is_full() || (self.connections() >= self.config.max_connections && !self.evict()) {
-            Some(Refused::TooManyConnections {
-                limit: self.config.max_connections,
-            })
+            (Refused::Policy, &mut self.stats.refused_by_admission)
+        } else if self.is_full() || (self.connections() >= limit && !self.evict()) {
+            (full, &mut self.stats.refused_full)
         } else {
-            None
+            return Ok(self.accept_connection(peer));
         };
-        if let Some(refused) = refused {
-            self.stats.refused += 1;
-            return Err(refused);
-        }
-        let listener = peer
-            .listener
-            .and_then(|id| {
-                self.config
-                    .listeners
-                    .iter()
-                    .position(|listener| listener.id == id)
-            })
-            .unwrap_or_default();
-        let fresh = !pipe && self.may_move(peer.framing);
-        if pipe {
-            self.stats.pipes_accepted += 1;
-        } else {
-            self.stats.accepted += 1;
-        }
-        let handle = self.insert_connection(peer, listener as u16, pipe);
-        if let Some((_, data)) = self.table.get_mut(handle) {
-            data.fresh = fresh;
-        }
-        self.run();
-        Ok(handle)
+        *counter += 1;
+        self.stats.refused += 1;
+        Err(refused)
     }
 
     fn handle_connected(
@@ -181,6 +162,11 @@ impl Node for Relay {
         }
         self.expire_peers();
         self.run();
+    }
+
+    fn make_room(&mut self, now: Instant) -> bool {
+        self.clock(now);
+        self.evict()
     }
 
     fn wants_read(&self, connection: ConnectionHandle) -> bool {

@@ -16,6 +16,8 @@ use msrp_core::{
     node::{ListenerId, PeerInfo, Target},
 };
 
+use crate::limits::UserLimits;
+
 /// Whose credentials are wanted.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -232,6 +234,13 @@ pub trait RelayPolicy {
     fn connect(&mut self, target: &Target) -> Verdict {
         let _unused = target;
         Verdict::Allow
+    }
+
+    /// How much this user may take of the relay, where [`user_limits`](crate::RelayConfig::user_limits) are set, which are
+    /// `usual`. Asked when a user comes who was not here of late.
+    fn user_limits(&mut self, user: &str, usual: UserLimits) -> UserLimits {
+        let _unused = user;
+        usual
     }
 
     /// Whether [`forward`](Self::forward) is to be asked for every request; without it nothing is spent on the question.

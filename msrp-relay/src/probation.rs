@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use msrp_core::{connection::CloseReason, node::ConnectionHandle};
 
-use crate::{connection::RelayConnection, relay::Relay};
+use crate::{
+    connection::{RelayConnection, Wait},
+    relay::Relay,
+};
 
 /// How long a connection has to have been silent before another one may take its place.
 const EVICT_AFTER: Duration = Duration::from_secs(60);
@@ -79,7 +82,7 @@ impl Relay {
                 deadline = deadline.min(binding.expires);
             }
         }
-        if let Some(crate::connection::Wait::Lookup { until, .. }) = data.wait {
+        if let Some(Wait::Lookup { until, .. } | Wait::Rate { until }) = data.wait {
             deadline = deadline.min(until);
         }
         if let Some(rare) = &data.rare {
@@ -108,6 +111,7 @@ impl Relay {
         self.expire_bindings(handle);
         self.expire_lanes(handle);
         self.expire_lookup(handle);
+        self.expire_rate(handle);
         let Some((connection, data)) = self.table.get_mut(handle) else {
             return;
         };

@@ -103,8 +103,12 @@ impl Relay {
                 }
             }
             Event::TransactionEnded {
-                tag, range, outcome, ..
-            } => self.on_transaction_ended(handle, Tag::of(tag), range, outcome),
+                tag,
+                range,
+                outcome,
+                after,
+                ..
+            } => self.on_transaction_ended(handle, Tag::of(tag), range, outcome, after),
             Event::Writable { .. } | Event::SendReady => {
                 self.flush_lanes(handle);
                 self.wake_waiters(handle);
@@ -163,7 +167,7 @@ impl Relay {
             })
             .unwrap_or_default();
         for binding in bindings {
-            self.bindings.remove(binding);
+            self.take_binding(binding);
         }
         self.lose_legs(handle, legs);
         if let Some(peer) = peer {
@@ -183,6 +187,7 @@ impl Relay {
         }
         self.close_pipes(handle);
         self.stats.closed += 1;
+        self.stats.closed_by.record_close(&reason.kind);
         self.push_event(RelayEvent::ConnectionClosed {
             connection: handle,
             reason,

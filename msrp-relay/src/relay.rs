@@ -26,6 +26,7 @@ use crate::{
     failure::Contexts,
     forward::{incoming::Incoming, lane::Lane},
     hops::Hops,
+    limits::{Addresses, Users},
     listener,
     lookups::{PendingLookup, RelayQuery},
     peers::Peers,
@@ -61,6 +62,8 @@ pub struct Relay {
     pub(crate) runnable: VecDeque<ConnectionHandle>,
     /// Connections whose deadline and readiness have to be looked at.
     pub(crate) touched: Vec<ConnectionHandle>,
+    pub(crate) users: Users,
+    pub(crate) addresses: Addresses,
     pub(crate) stats: RelayStats,
     /// Octets that wait to be sent or to be looked at, as far as they have been counted.
     pub(crate) buffered: usize,
@@ -120,6 +123,8 @@ impl Relay {
             events: VecDeque::new(),
             runnable: VecDeque::new(),
             touched: Vec::new(),
+            users: Users::default(),
+            addresses: Addresses::default(),
             stats: RelayStats::default(),
             buffered: 0,
             backlog: 0,
@@ -142,6 +147,11 @@ impl Relay {
     /// How many ends of connections to other shards of this process there are.
     pub fn pipes(&self) -> usize {
         self.pipes
+    }
+
+    /// How many of them lead to next hops and were opened by us.
+    pub fn hops(&self) -> usize {
+        self.hops.len()
     }
 
     /// How many Use-Path URIs are valid (some may have run out without having been cleared yet), with those of anchored
@@ -194,6 +204,37 @@ impl Relay {
 
     pub(crate) fn clock(&mut self, now: Instant) {
         self.now = self.now.max(now);
+    }
+
+    /// A peer has connected, and is let in.
+    pub(crate) fn accept_connection(&mut self, peer: PeerInfo) -> ConnectionHandle {
+        let listener = peer
+            .listener
+            .and_then(|id| {
+                self.config
+                    .listeners
+                    .iter()
+                    .position(|listener| listener.id == id)
+            })
+            .unwrap_or_default();
+        let pipe = peer.shard.is_some();
+        let fresh = !pipe && self.may_move(peer.framing);
+        if pipe {
+            self.stats.pipes_accepted += 1;
+        } else {
+            self.stats.accepted += 1;
+        }
+        let by_address = !pipe && self.config.max_connections_per_address.is_some();
+        if by_address {
+            self.addresses.enter(&peer);
+        }
+        let handle = self.insert_connection(peer, listener as u16, pipe);
+        if let Some((_, data)) = self.table.get_mut(handle) {
+            data.fresh = fresh;
+            data.by_address = by_address;
+        }
+        self.run();
+        handle
     }
 
     pub(crate) fn insert_connection(
@@ -305,6 +346,9 @@ impl Relay {
         let buffered = connection.buffered() + connection.received();
         self.buffered = self.buffered.wrapping_add(buffered).wrapping_sub(data.counted);
         data.counted = buffered;
+        if buffered > 0 {
+            self.stats.waiting.record(buffered as u64);
+        }
         if connection.is_drained() {
             self.forget(handle);
             self.actions.push_back(Action::Close { connection: handle });
@@ -330,6 +374,9 @@ impl Relay {
         if let Some((connection, data)) = self.table.remove(handle) {
             self.buffered = self.buffered.wrapping_sub(data.counted);
             self.pipes -= usize::from(connection.peer().shard.is_some());
+            if data.by_address {
+                self.addresses.leave(connection.peer());
+            }
             return Some(connection);
         }
         None

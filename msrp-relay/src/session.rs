@@ -203,11 +203,23 @@ impl Relay {
     /// session use this relay.
     pub(crate) fn count(&mut self, route: Route, passed: Traffic) {
         // What goes to another shard is counted there.
-        if self.pipes == 0 || !self.is_pipe(route.out) {
-            self.stats.passed += passed;
-        }
+        let elsewhere = self.pipes > 0 && self.is_pipe(route.out);
         if let Some(leg) = route.leg {
+            if !elsewhere {
+                self.stats.passed_anchored += passed;
+            }
             return self.anchors.count(leg.index, route.binding, self.now, passed);
+        }
+        let total = match (route.from_owner, route.second) {
+            (true, None) => &mut self.stats.passed_out,
+            (true, Some(_)) => &mut self.stats.passed_here,
+            (false, _) => &mut self.stats.passed_in,
+        };
+        if !elsewhere {
+            *total += passed;
+        }
+        if self.config.user_limits.is_some() && route.from_owner {
+            self.hold_to_rate(route, passed);
         }
         if let Some(binding) = self.bindings.get_mut(route.binding) {
             binding.count(route.from_owner, passed);
@@ -217,12 +229,11 @@ impl Relay {
         }
     }
 
-    /// The chunk at hand, which is complete.
-    pub(crate) fn chunk_at_hand(&self, key: u32) -> Traffic {
-        self.incoming
-            .get(key as usize)
-            .map(|incoming| Traffic::chunk(incoming.held.len(), incoming.ended))
-            .unwrap_or_default()
+    /// Counts a chunk that has been handed over with its last octets; it began to come in at `since`.
+    pub(crate) fn count_chunk(&mut self, route: Route, passed: Traffic, since: Instant) {
+        let held = self.now.saturating_duration_since(since);
+        self.stats.held.record_time(held);
+        self.count(route, passed);
     }
 
     /// Ends a session: its URI is worth nothing from now on, and messages of it that are under way are given up. A

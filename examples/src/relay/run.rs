@@ -23,7 +23,7 @@ use signal_hook::{
 
 use super::{
     Settings, SettingsError,
-    admin::{self, Guard},
+    admin::{self, Admin, Guard},
     listeners, settings,
     shards::Shards,
     users::Users,
@@ -103,16 +103,21 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         None => RootCertStore::empty(),
     };
     server.set_client_tls(ClientTls::new(roots, settings.identity.clone())?);
-    let mut lines = Vec::new();
+    let mut urls = Vec::new();
     for Bound { address, socket } in bound {
         let incoming = listeners::incoming(&address, tls.as_ref());
         server.listen_on(socket, address.scheme, incoming)?;
-        lines.push(format!("listening on {address}"));
+        urls.push(address.to_string());
     }
+    let mut lines: Vec<_> = urls.iter().map(|url| format!("listening on {url}")).collect();
     let shards = Shards::new([server.handle()]);
     if let Some((socket, address)) = admin {
         let guard = Guard::new(settings.admin_token.clone());
-        admin::serve(socket, shards.clone(), guard)
+        let context = Admin {
+            shards: shards.clone(),
+            listeners: urls.into(),
+        };
+        admin::serve(socket, context, guard)
             .map_err(|error| Failure::Ran(format!("admin server: {error}")))?;
         lines.push(format!("listening on http://{address}"));
     }

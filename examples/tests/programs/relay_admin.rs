@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde_json::Value;
 
 use crate::{
+    exposition,
     foreign::{Client, dial},
     http::{ask, get},
     running::{Folder, Running, relay, run},
@@ -216,6 +217,95 @@ fn an_address_that_others_can_reach_wants_a_token() {
         assert!(
             message.contains(url) && message.contains("http://127.0.0.1:9090"),
             "{message}"
+        );
+    }
+}
+
+/// One message from alice to bob, who says that it has arrived.
+fn exchange(alice: &mut Client, bob: &mut Client) {
+    let paths = alice.paths_to(bob);
+    alice.write(format!(
+        "MSRP a786 SEND\r\n{paths}Message-ID: msg1\r\nByte-Range: 1-5/5\r\nContent-Type: text/plain\r\n\r\nhello\r\n-------a786$\r\n"
+    ));
+    assert!(alice.read().start().starts_with("MSRP a786 200"));
+    let got = bob.read();
+    bob.answer_200(&got);
+    let back = got.header("From-Path").unwrap();
+    bob.write(format!(
+        "MSRP b786 REPORT\r\nTo-Path: {back}\r\nFrom-Path: {}\r\nMessage-ID: msg1\r\nByte-Range: 1-5/5\r\nStatus: 000 200 OK\r\n-------b786$\r\n",
+        bob.uri
+    ));
+    assert!(alice.read().start().ends_with("REPORT"));
+}
+
+#[test]
+fn metrics_can_be_scraped_and_count_what_happened() {
+    let (running, admin) = administered(&[]);
+    let listener = format!("{{listener=\"msrp://{}\"}}", running.address());
+    let mut alice = join(&running, "alice", "secret");
+    let mut bob = join(&running, "bob", "tiger");
+    exchange(&mut alice, &mut bob);
+    let mut eve = Client::new("alice", dial(running.address()));
+    let relay = format!("msrp://{};tcp", running.address());
+    let challenge = eve.auth_bare(&relay);
+    let refused = eve.auth_with(&relay, &challenge, "wrong");
+    assert!(refused.start().contains("401"), "{refused:?}");
+    drop(eve);
+    let answer = get(admin, "/metrics");
+    assert!(
+        answer.head.contains("content-type: text/plain; version=0.0.4"),
+        "{answer:?}"
+    );
+    let page = exposition::read(&answer.body);
+    for (series, value) in [
+        ("sessions", 2.0),
+        ("auth_total{outcome=\"challenged\"}", 3.0),
+        ("auth_total{outcome=\"granted\"}", 2.0),
+        ("auth_total{outcome=\"failed\"}", 1.0),
+        ("messages_total{way=\"here\"}", 1.0),
+        ("messages_total{way=\"out\"}", 0.0),
+        ("body_octets_total{way=\"here\"}", 5.0),
+        ("reports_total{way=\"here\"}", 1.0),
+        ("reports_by_code_total{code=\"200\"}", 1.0),
+        ("connections_accepted_total", 3.0),
+        (&format!("listener_accepted_total{listener}"), 3.0),
+        ("held_seconds_count", 1.0),
+        ("memory_limit_octets", 268435456.0),
+        ("workers", 1.0),
+        ("draining", 0.0),
+    ] {
+        let series = format!("msrp_relay_{series}");
+        assert_eq!(
+            page.series.get(&series),
+            Some(&value),
+            "{series}:\n{}",
+            answer.body
+        );
+    }
+    // The next hop's answer may still have been under way.
+    let answered = (0..100).any(|_| {
+        let page = exposition::read(&get(admin, "/metrics").body);
+        page.series["msrp_relay_hop_answer_seconds_count"] == 1.0
+    });
+    assert!(answered);
+    assert!(page.series["msrp_relay_turn_seconds_count"] > 5.0);
+    assert!(page.series["msrp_relay_transport_octets_total{direction=\"received\"}"] > 1_000.0);
+    for secret in [&alice.use_path, &bob.use_path] {
+        let token = secret.rsplit('/').next().unwrap().trim_end_matches(";tcp");
+        assert!(!answer.body.contains(token));
+    }
+}
+
+/// The table in the README is what operators build their graphs on.
+#[test]
+fn each_metric_is_explained() {
+    let (_running, admin) = administered(&[]);
+    let page = exposition::read(&get(admin, "/metrics").body);
+    let readme = include_str!("../../README.md");
+    for name in page.families.keys() {
+        assert!(
+            readme.contains(&format!("| `{name}")),
+            "{name} is not in the README"
         );
     }
 }

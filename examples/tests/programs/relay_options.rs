@@ -68,7 +68,7 @@ fn without_a_listener_there_is_an_example() {
 
 #[test]
 fn a_listener_that_is_none_is_named_with_what_is_wanted() {
-    for url in ["127.0.0.1:2855", "http://127.0.0.1:2855", "ws://127.0.0.1:80"] {
+    for url in ["127.0.0.1:2855", "http://127.0.0.1:2855", "sip://127.0.0.1:5060"] {
         refused(&["--listen", url], &[url, "msrp://", "msrps://"]);
     }
     for url in [

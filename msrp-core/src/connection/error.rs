@@ -82,6 +82,29 @@ pub enum CloseReason {
     Policy,
 }
 
+impl CloseReason {
+    /// One word for it, for statistics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Idle => "idle",
+            Self::Probation => "probation",
+            Self::TooManyFailures => "failures",
+            Self::NotAddressedToUs => "misdirected",
+            Self::Shutdown => "shutdown",
+            Self::Resources => "resources",
+            Self::Eof => "eof",
+            Self::Reset => "reset",
+            Self::Decode(_) => "framing",
+            Self::ProtocolErrors { .. } => "protocol_errors",
+            Self::TinyChunks => "tiny_chunks",
+            Self::HeadTimeout => "head_timeout",
+            Self::WriteTimeout => "write_timeout",
+            Self::Policy => "policy",
+        }
+    }
+}
+
 /// A caller's mistake; nothing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

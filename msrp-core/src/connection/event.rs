@@ -1,6 +1,6 @@
 //! What a connection tells, and the names it gives.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
@@ -85,6 +85,10 @@ pub enum Event {
         range: Option<ByteRange>,
         /// How it ended.
         outcome: Outcome,
+        /// How long the response has taken since the last octet of the request was handed to the transport, without the
+        /// time in which nothing was read from the peer. Only of responses that come in the order of the requests, as is
+        /// the rule.
+        after: Option<Duration>,
     },
     /// A lane that was blocked takes octets again.
     Writable {
@@ -169,6 +173,7 @@ impl fmt::Debug for Event {
                 tag,
                 range,
                 outcome,
+                after: _,
             } => f
                 .debug_struct("TransactionEnded")
                 .field("transaction", transaction)

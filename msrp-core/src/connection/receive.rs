@@ -123,7 +123,12 @@ impl Connection {
     fn on_response(&mut self, head: Head) -> Option<Event> {
         self.stats.responses_in += 1;
         let code = head.status_code()?;
-        let Some(transaction) = self.transactions.complete(&head.transact_id()) else {
+        let id = head.transact_id();
+        let after = self.transactions.find(id.as_bytes()).and_then(|transaction| {
+            let timeout = self.config.transaction_timeout;
+            self.transactions.age(self.now, transaction, timeout)
+        });
+        let Some(transaction) = self.transactions.complete(&id) else {
             // Peers answer REPORTs, and SENDs that asked for no answer; a duplicate is no news either.
             self.stats.stray_responses += 1;
             return None;
@@ -136,6 +141,7 @@ impl Connection {
             tag: transaction.tag,
             range: transaction.range,
             outcome: Outcome::Response { code, head },
+            after,
         })
     }
 
@@ -180,6 +186,7 @@ impl Connection {
                 tag: transaction.tag,
                 range: transaction.range,
                 outcome,
+                after: None,
             });
         }
     }

@@ -12,7 +12,7 @@
 //! All of this is a short cut. What does not fit, for whatever reason, stays where it is, and
 //! [`Connection::poll_event`] finds it there and comes to the same result.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 
@@ -275,8 +275,13 @@ impl Connection {
     }
 
     /// Takes the next thing that was received, if it is a 200 as the one before, to a transaction whose tag `wanted`
-    /// knows: the tag of the transaction that is over.
-    pub fn next_repeated_answer(&mut self, now: Instant, wanted: impl FnOnce(u64) -> bool) -> Option<u64> {
+    /// knows: the tag of the transaction that is over, and how long the answer took (as `after` in
+    /// [`TransactionEnded`](super::Event::TransactionEnded)).
+    pub fn next_repeated_answer(
+        &mut self,
+        now: Instant,
+        wanted: impl FnOnce(u64) -> bool,
+    ) -> Option<(u64, Option<Duration>)> {
         self.last_answer.as_ref()?;
         if !self.is_between_requests(now) {
             return None;
@@ -289,15 +294,17 @@ impl Connection {
             .strip_prefix(id)?
             .strip_prefix(b"$\r\n")?;
         let len = MSRP.len() + 2 * id.len() + last.octets.len() + 3;
-        let tag = self.transactions.find(id)?.tag;
+        let transaction = self.transactions.find(id)?;
+        let (id, tag) = (transaction.id, transaction.tag);
         if !wanted(tag) {
             return None;
         }
-        let id = self.transactions.find(id)?.id;
+        let timeout = self.config.transaction_timeout;
+        let after = self.transactions.age(self.now, transaction, timeout);
         self.transactions.complete(&id);
         self.stats.responses_in += 1;
         self.skip(now, len);
-        Some(tag)
+        Some((tag, after))
     }
 
     /// Remembers what a 200 to a request of ours looked like.

@@ -122,6 +122,15 @@ impl Transactions {
         (transaction.id.as_bytes() == id).then_some(transaction)
     }
 
+    /// How long a transaction has run, if it is the oldest of those that have left.
+    pub(super) fn age(&self, now: Instant, transaction: &Transaction, timeout: Duration) -> Option<Duration> {
+        let oldest = self
+            .deadlines
+            .front()
+            .filter(|oldest| oldest.serial == transaction.serial)?;
+        Some((self.counted(now) + timeout).saturating_duration_since(oldest.at))
+    }
+
     /// Ends the transaction that a response names.
     pub(super) fn complete(&mut self, id: &TransactId) -> Option<Transaction> {
         let slot = slot_of(id.as_bytes())? as usize;

@@ -59,7 +59,7 @@ impl Relay {
         let Some(leg) = self.anchors.legs.try_remove(index as usize) else {
             return;
         };
-        self.bindings.remove(leg.binding);
+        self.take_binding(leg.binding);
         if let Some(connection) = leg.connection {
             self.release(connection, leg.binding);
         }

@@ -17,7 +17,12 @@ use super::{
     table::{Anchor, Leg, Line, Offer},
     wait::is_reachable,
 };
-use crate::{bindings::Owner, listener::RelayListener, relay::Relay};
+use crate::{
+    bindings::{Holder, Owner},
+    limits::NOBODY,
+    listener::RelayListener,
+    relay::Relay,
+};
 
 /// Times longer than this are as good as this.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
@@ -477,12 +482,14 @@ impl Relay {
             .and_then(|session| session.options.max_octets)
             .unwrap_or(u64::MAX);
         let index = self.anchors.legs.vacant_key() as u32;
-        let owner = Owner::Anchored(index);
+        let holder = Holder {
+            owner: Owner::Anchored(index),
+            user: label,
+            user_place: NOBODY,
+        };
         // It lives as long as the session.
         let life = LONGEST.as_secs() as u32;
-        let binding = self
-            .bindings
-            .mint(&mut self.ids, listener, owner, label, now, life);
+        let binding = self.bindings.mint(&mut self.ids, listener, holder, now, life);
         self.anchors.legs.insert(Leg {
             binding,
             anchor: session,

@@ -24,9 +24,10 @@ use msrp_core::{
 
 use crate::{
     auth::nonce::Freshness,
-    bindings::Owner,
+    bindings::{Holder, Owner},
     event::{AuthFailure, RelayEvent},
     forward::Reason,
+    limits::NOBODY,
     lookups::{PendingLookup, RelayAnswer, RelayQuery},
     policy::{AuthQuery, AuthRequest, Grant, Lookup},
     relay::Relay,
@@ -385,6 +386,22 @@ impl Relay {
                 use_path.push(b' ');
             }
         }
+        let user_place = match self.config.user_limits {
+            None => NOBODY,
+            Some(usual) => {
+                let policy = &mut self.config.policy;
+                let limits = || policy.user_limits(&verified.user, usual);
+                match self.users.enter(now, &verified.user, limits) {
+                    Some(place) => place,
+                    None => {
+                        self.stats.auth_too_many_sessions += 1;
+                        let user = verified.user.to_string();
+                        self.tell_auth_failed(from, user, AuthFailure::TooManySessions);
+                        return self.end_auth(from, StatusCode::FORBIDDEN, "Too Many Sessions", &[], false);
+                    }
+                }
+            }
+        };
         let seconds = asked.unwrap_or(self.config.expires.min(max));
         let life = Duration::from_secs(u64::from(seconds));
         let user = verified.user.to_string();
@@ -392,10 +409,12 @@ impl Relay {
             Some(_) => self.give_nonce(from, behind),
             None => None,
         };
-        let owner = behind.map_or(Owner::Client(from), Owner::Relay);
-        let binding = self
-            .bindings
-            .mint(&mut self.ids, listener, owner, verified.user, now, seconds);
+        let holder = Holder {
+            owner: behind.map_or(Owner::Client(from), Owner::Relay),
+            user: verified.user,
+            user_place,
+        };
+        let binding = self.bindings.mint(&mut self.ids, listener, holder, now, seconds);
         match behind {
             None => {
                 if let Some((_, data)) = self.table.get_mut(from) {

@@ -1,5 +1,7 @@
 //! The request whose octets are coming in on a connection.
 
+use std::time::Instant;
+
 use bytes::{Bytes, BytesMut};
 use msrp_core::{
     codec::Head,
@@ -37,6 +39,8 @@ pub(crate) struct Connecting {
 #[derive(Debug)]
 pub(crate) struct Incoming {
     pub(crate) id: RequestId,
+    /// When its head was complete.
+    pub(crate) since: Instant,
     pub(crate) head: Head,
     pub(crate) kind: Kind,
     pub(crate) route: Option<Route>,
@@ -63,7 +67,7 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    pub(crate) fn new(id: RequestId, head: Head, kind: Kind) -> Self {
+    pub(crate) fn new(now: Instant, id: RequestId, head: Head, kind: Kind) -> Self {
         // Both have been checked before the head was told.
         let range = match head.byte_range() {
             Ok(Some(range)) => range,
@@ -72,6 +76,7 @@ impl Incoming {
         let failure_report = head.failure_report().unwrap_or_default();
         Self {
             id,
+            since: now,
             head,
             kind,
             route: None,

@@ -290,7 +290,7 @@ impl Relay {
         }
         if let Some(incoming) = self.take_incoming(from) {
             if let Some(route) = incoming.route {
-                self.count(route, Traffic::chunk(0, incoming.ended));
+                self.count_chunk(route, Traffic::chunk(0, incoming.ended), incoming.since);
             }
             self.accept(from, incoming.id, binding);
         }

@@ -47,7 +47,7 @@ impl Relay {
         } else {
             Kind::Other
         };
-        let incoming = Incoming::new(id, head, kind);
+        let incoming = Incoming::new(self.now, id, head, kind);
         let key = self.incoming.insert(incoming) as u32;
         let now = self.now;
         let Some((_, data)) = self.table.get_mut(from) else {
@@ -128,7 +128,8 @@ impl Relay {
             Reason::NoRoom => self.stats.refused_no_room += 1,
             Reason::Policy => self.stats.refused_by_policy += 1,
             Reason::Poisoned => self.stats.refused_poisoned += 1,
-            Reason::Malformed | Reason::Unreachable => {}
+            Reason::Malformed => self.stats.refused_malformed += 1,
+            Reason::Unreachable => self.stats.refused_unreachable += 1,
         }
         let Some(incoming) = self.take_incoming(from) else {
             return;

@@ -94,8 +94,13 @@ impl Relay {
             return false;
         };
         let mut any = false;
-        while let Some(tag) = connection.next_repeated_answer(now, |tag| contexts.is_chunk(Tag::of(tag))) {
+        while let Some((tag, after)) =
+            connection.next_repeated_answer(now, |tag| contexts.is_chunk(Tag::of(tag)))
+        {
             any = true;
+            if let Some(after) = after {
+                self.stats.hop_answers.record_time(after);
+            }
             if let Tag::Context(index) = Tag::of(tag) {
                 contexts.remove(index);
             }
@@ -128,6 +133,7 @@ impl Relay {
             || self.draining
             || self.is_full()
             || self.config.policy.inspects_requests()
+            || self.is_rated(route)
             || self.known_route(handle, &to_path, &from_path) != Some(route)
         {
             return 0;
@@ -179,6 +185,8 @@ impl Relay {
             beside.last_used = now;
             stats.chunks_in += passed as u64;
             stats.chunks_whole += passed as u64;
+            // They went as they came.
+            stats.held.record_many(0, passed as u64);
             self.count(route, traffic);
             self.touch(route.out);
         }

@@ -87,6 +87,10 @@ impl Relay {
         match sent {
             Ok(_) => {
                 if is_report {
+                    let status = incoming.head.status().ok().flatten();
+                    self.stats
+                        .reports_by_code
+                        .record_code(status.map(|status| status.code));
                     self.stats.reports_forwarded += 1;
                     self.count(route, Traffic::REPORT);
                 } else {

@@ -1,7 +1,7 @@
 //! Responses: they end a transaction, and go back where the request came from if it was not for us to answer
 //! (RFC 4976 §6.4.3).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use msrp_core::{
     codec::{Head, Own},
@@ -24,7 +24,11 @@ impl Relay {
         tag: Tag,
         range: Option<ByteRange>,
         outcome: Outcome,
+        after: Option<Duration>,
     ) {
+        if let Some(after) = after {
+            self.stats.hop_answers.record_time(after);
+        }
         if let Tag::Context(index) = tag
             && let Some(Context::Request(context)) = self.contexts.get(index)
         {

@@ -37,7 +37,7 @@ impl Relay {
             lane = self.find_lane(from, route.binding, &message);
         }
         let begins = lane.is_none() && incoming.range.start == 1;
-        if self.is_full() || (self.draining && begins) {
+        if self.is_full() || (self.draining && begins) || self.is_over_rate(route) {
             return self.refuse(from, StatusCode::STOP_SENDING, Reason::NoRoom);
         }
         self.stats.chunks_in += 1;
@@ -118,11 +118,11 @@ impl Relay {
             return;
         };
         let Some(route) = incoming.route else { return };
-        let id = incoming.id;
+        let (id, since) = (incoming.id, incoming.since);
         let passed = Traffic::chunk(incoming.held.len(), incoming.ended);
         match self.dispatch(from, key, route) {
             Ok(()) => {
-                self.count(route, passed);
+                self.count_chunk(route, passed, since);
                 self.learn_repeat(from, key, route);
                 let done = self.take_incoming(from);
                 self.accept(from, id, route.binding);

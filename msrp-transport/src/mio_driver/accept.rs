@@ -43,6 +43,7 @@ impl<N: Node> Server<N> {
                 match listener.socket.accept() {
                     Ok((stream, _)) => {
                         let id = listener.id;
+                        self.stats.at(id).accepted += 1;
                         let Some(layer) = listener.incoming.layer() else {
                             continue;
                         };
@@ -55,8 +56,12 @@ impl<N: Node> Server<N> {
                             ErrorKind::Interrupted | ErrorKind::ConnectionAborted
                         ) => {}
                     Err(error) => {
-                        // Most likely out of file descriptors: others may close soon.
-                        tracing::warn!(%error, "cannot accept");
+                        // Most likely out of file descriptors: others may close soon, or be closed (RFC 4976 §6.5).
+                        self.stats.accept_errors += 1;
+                        let made_room = self.node.make_room(now);
+                        if let Some(times) = self.accept_troubles.pass(now) {
+                            tracing::warn!(%error, times, made_room, "cannot accept");
+                        }
                         self.accept_after = Some(now + ACCEPT_REST);
                         return;
                     }
@@ -92,7 +97,10 @@ impl<N: Node> Server<N> {
         layer: Layer,
         who: Who,
     ) -> Option<usize> {
-        if self.sockets.len() >= self.config.max_connections {
+        if self.sockets.len() >= self.config.max_connections && !self.node.make_room(now) {
+            if let Who::Peer(listener) = who {
+                self.stats.at(listener).refused_full += 1;
+            }
             if let Some(refused) = self.refusals.pass(now) {
                 let limit = self.config.max_connections;
                 tracing::warn!(limit, refused, "connections refused: limit reached");

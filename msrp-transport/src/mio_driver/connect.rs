@@ -75,6 +75,7 @@ impl Connector {
 impl<N: Node> Server<N> {
     /// The node wants a connection.
     pub(super) fn connect(&mut self, now: Instant, token: ConnectToken, target: Target) {
+        self.stats.connects += 1;
         if self.connecting + self.connector.pending() >= self.config.max_pending_connects
             || self.sockets.len() >= self.config.max_connections
         {
@@ -185,6 +186,7 @@ impl<N: Node> Server<N> {
 
     pub(super) fn connect_failed(&mut self, now: Instant, token: ConnectToken, failure: ConnectFailure) {
         tracing::debug!(%failure, "connect failed");
+        self.stats.connect_failures += 1;
         let unwanted = self.node.handle_connected(now, token, Err(failure));
         debug_assert!(unwanted.is_none(), "there is no connection to have a handle");
     }

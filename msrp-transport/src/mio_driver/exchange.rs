@@ -2,6 +2,7 @@
 
 use std::{io::ErrorKind, time::Instant};
 
+use bytes::Buf;
 use msrp_core::node::{ConnectionHandle, Node};
 
 use super::{pipe::PIPES, server::Server, socket::Phase};
@@ -97,6 +98,7 @@ impl<N: Node> Server<N> {
                     more,
                 }) => {
                     total += octets.len();
+                    self.stats.octets_in += octets.len() as u64;
                     budget = budget.saturating_sub(octets.len().max(512));
                     // After the peer has closed, only the end itself says that all has been read.
                     socket.readable = more || socket.read_closed;
@@ -145,7 +147,10 @@ impl<N: Node> Server<N> {
             let Some(mut transmit) = self.node.poll_transmit(now, handle, self.config.transmit_budget) else {
                 break;
             };
-            match socket.layer.write(&mut socket.stream, &mut transmit) {
+            let before = transmit.remaining();
+            let written = socket.layer.write(&mut socket.stream, &mut transmit);
+            self.stats.octets_out += before.saturating_sub(transmit.remaining()) as u64;
+            match written {
                 Ok(WriteOutcome::Done) => {}
                 Ok(WriteOutcome::Incomplete) => break,
                 Ok(WriteOutcome::WouldBlock) => socket.writable = false,

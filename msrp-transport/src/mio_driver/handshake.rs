@@ -53,8 +53,9 @@ impl<N: Node> Server<N> {
             let failure = socket.layer.handshake_failure(failure);
             // The alert, or response, that says what went wrong is not to be overtaken.
             self.leave(now, key);
-            if let Who::Node(token) = who {
-                self.connect_failed(now, token, failure);
+            match who {
+                Who::Peer(listener) => self.stats.at(listener).handshake_failures += 1,
+                Who::Node(token) => self.connect_failed(now, token, failure),
             }
             return;
         }
@@ -84,6 +85,9 @@ impl<N: Node> Server<N> {
             Who::Node(token) => self.node.handle_connected(now, token, Ok(peer)),
         };
         let Some(handle) = handle else {
+            if let Who::Peer(listener) = who {
+                self.stats.at(listener).refused_by_node += 1;
+            }
             return self.close(now, key);
         };
         let Some(socket) = self.sockets.get_mut(key) else {

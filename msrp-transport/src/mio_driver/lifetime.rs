@@ -124,8 +124,9 @@ impl<N: Node> Server<N> {
                 Phase::Connecting(_) => self.connect_retry(now, key, ConnectFailure::TimedOut),
                 Phase::Handshake { who, .. } => {
                     self.remove(key);
-                    if let Who::Node(token) = who {
-                        self.connect_failed(now, token, ConnectFailure::TimedOut);
+                    match who {
+                        Who::Peer(listener) => self.stats.at(listener).handshake_failures += 1,
+                        Who::Node(token) => self.connect_failed(now, token, ConnectFailure::TimedOut),
                     }
                 }
                 Phase::Closing(_) => {

@@ -20,10 +20,12 @@ mod pipe;
 mod server;
 mod shards;
 mod socket;
+mod stats;
 
 pub use self::{
     handle::{Handle, HandleError, ServerCall},
     host::{Host, ServerError},
     server::Server,
     shards::{Shards, ShardsHandle},
+    stats::{ListenerStats, ServerStats},
 };

@@ -23,6 +23,7 @@ use super::{
     inbox::{Inbox, Links},
     pipe::{PIPES, Pipe},
     socket::Socket,
+    stats::{ListenerStats, ServerStats},
 };
 use crate::{
     block::Blocks,
@@ -68,6 +69,9 @@ pub struct Server<N: Node> {
     pub(super) accept_after: Option<Instant>,
     /// Warnings of connections beyond the limit.
     pub(super) refusals: Throttle,
+    /// Warnings of accepting that fails.
+    pub(super) accept_troubles: Throttle,
+    pub(super) stats: ServerStats,
     shutdown: Option<Instant>,
 }
 
@@ -119,6 +123,8 @@ where
             next_check: None,
             accept_after: None,
             refusals: Throttle::default(),
+            accept_troubles: Throttle::default(),
+            stats: ServerStats::default(),
             shutdown: None,
         })
     }
@@ -143,6 +149,11 @@ impl<N: Node> Server<N> {
     /// The node.
     pub fn node(&self) -> &N {
         &self.node
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> &ServerStats {
+        &self.stats
     }
 
     /// The node, to change. Commands given here take effect at the next turn of the loop.
@@ -229,6 +240,7 @@ impl<N: Node> Server<N> {
             id,
             ready: true,
         });
+        self.stats.listeners.push(ListenerStats::default());
         Ok(id)
     }
 
@@ -248,8 +260,15 @@ impl<N: Node> Server<N> {
     /// When the operating system refuses to wait for sockets.
     pub fn run(&mut self, host: &mut impl Host<N>) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
+        let mut begun = None;
         loop {
-            let timeout = self.timeout(Instant::now());
+            let ended = Instant::now();
+            if let Some(begun) = begun {
+                self.stats
+                    .turns
+                    .record_time(ended.saturating_duration_since(begun));
+            }
+            let timeout = self.timeout(ended);
             let timeout = if self.may_sleep() {
                 timeout
             } else {
@@ -261,6 +280,7 @@ impl<N: Node> Server<N> {
                 Err(error) => return Err(error),
             }
             let now = Instant::now();
+            begun = Some(now);
             for event in &events {
                 match event.token() {
                     WAKER => {}

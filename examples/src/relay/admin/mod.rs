@@ -34,6 +34,8 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub(super) struct Admin {
     pub(super) shards: Shards,
+    /// The URLs of the relay's listeners, in their order.
+    pub(super) listeners: Arc<[String]>,
 }
 
 /// All of the API.
@@ -56,12 +58,12 @@ fn router(admin: Admin, guard: Guard) -> Router {
 ///
 /// # Errors
 /// When the operating system has no thread, or no readiness to wait for.
-pub(super) fn serve(socket: TcpListener, shards: Shards, guard: Guard) -> io::Result<()> {
+pub(super) fn serve(socket: TcpListener, admin: Admin, guard: Guard) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()?;
-    let router = router(Admin { shards }, guard);
+    let router = router(admin, guard);
     std::thread::Builder::new()
         .name("admin".to_owned())
         .spawn(move || {
