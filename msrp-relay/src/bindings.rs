@@ -445,6 +445,7 @@ impl Relay {
             if let Some(binding) = self.take_binding(id) {
                 self.push_event(RelayEvent::BindingExpired {
                     connection: Some(handle),
+                    session: id.into(),
                     user: binding.user.to_string(),
                 });
             }

@@ -1,10 +1,13 @@
 //! What the relay tells the application.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use msrp_core::{connection::ConnectionError, node::ConnectionHandle};
 
-use crate::anchor::{AnchorEnd, AnchorId, AnchorInfo, Side};
+use crate::{
+    anchor::{AnchorEnd, AnchorId, AnchorInfo, Side},
+    session::SessionId,
+};
 
 /// Something that happened. The queue is bounded ([`event_queue`](crate::RelayConfig::event_queue)): a relay whose events
 /// nobody pulls drops the oldest and counts them in
@@ -16,6 +19,10 @@ pub enum RelayEvent {
     Authenticated {
         /// Its connection, or that of the relay behind which it is.
         connection: ConnectionHandle,
+        /// Where that comes from, as far as the transport knows.
+        peer: Option<SocketAddr>,
+        /// The session that the URI is for.
+        session: SessionId,
         /// Who it is.
         user: String,
         /// The relay behind which it is, if it is not connected to this one.
@@ -27,6 +34,8 @@ pub enum RelayEvent {
     AuthFailed {
         /// The connection.
         connection: ConnectionHandle,
+        /// Where it comes from, as far as the transport knows.
+        peer: Option<SocketAddr>,
         /// Who it claimed to be.
         user: String,
         /// Why.
@@ -36,6 +45,8 @@ pub enum RelayEvent {
     BindingExpired {
         /// The client's connection; none where it is behind another relay.
         connection: Option<ConnectionHandle>,
+        /// The session that the URI was for.
+        session: SessionId,
         /// Whose it was.
         user: String,
     },
@@ -43,6 +54,8 @@ pub enum RelayEvent {
     ConnectionClosed {
         /// Which.
         connection: ConnectionHandle,
+        /// Where its other end was, as far as the transport knew.
+        peer: Option<SocketAddr>,
         /// Why.
         reason: ConnectionError,
     },

@@ -190,6 +190,7 @@ impl Relay {
         self.stats.closed_by.record_close(&reason.kind);
         self.push_event(RelayEvent::ConnectionClosed {
             connection: handle,
+            peer: self.remote_of(handle),
             reason,
         });
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
     sync::Arc,
     time::Instant,
 };
@@ -252,6 +253,10 @@ impl Relay {
             .insert(connection, RelayConnection::new(self.now, listener, proven));
         self.touch(handle);
         handle
+    }
+
+    pub(crate) fn remote_of(&self, handle: ConnectionHandle) -> Option<SocketAddr> {
+        self.table.get(handle)?.0.peer().remote
     }
 
     /// Something was given to a connection to send.

@@ -264,6 +264,7 @@ fn wrong_password_and_unknown_user_look_the_same() {
             world.events,
             [RelayEvent::AuthFailed {
                 connection: alice,
+                peer: tls().remote,
                 user: user.to_owned(),
                 reason: AuthFailure::Credentials
             }]

@@ -5,15 +5,22 @@ use std::process::ExitCode;
 use clap::Parser;
 use msrp_examples::{
     logging,
-    relay::{Failure, Options, Settings, run},
+    relay::{Failure, Options, Settings, check, run},
 };
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    logging::start();
+    let only_check = options.check_config;
     let outcome = Settings::new(options)
         .map_err(Failure::from)
-        .and_then(|settings| run(&settings));
+        .and_then(|settings| {
+            logging::start_as(settings.log_format);
+            if only_check {
+                check(&settings)
+            } else {
+                run(&settings)
+            }
+        });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer};
 
 use super::settings::{SettingsError, read};
+use crate::logging::LogFormat;
 
 /// What the configuration file says: the names of the flags, without their hyphens in front.
 #[derive(Clone, Default, Deserialize)]
@@ -30,6 +31,12 @@ pub(super) struct File {
     pub(super) max_memory: Option<usize>,
     pub(super) workers: Option<usize>,
     pub(super) drain: Option<u64>,
+    pub(super) log_format: Option<LogFormat>,
+    pub(super) max_address_connections: Option<u32>,
+    pub(super) max_user_sessions: Option<u32>,
+    pub(super) max_user_chunks: Option<u32>,
+    pub(super) max_user_octets: Option<u64>,
+    pub(super) user_burst: Option<u64>,
     pub(super) admin: Option<String>,
     pub(super) admin_token: Option<String>,
 }
@@ -82,7 +89,7 @@ mod tests {
     fn the_file_takes_everything_that_a_flag_can_say() {
         for argument in Options::command().get_arguments() {
             let Some(flag) = argument.get_long() else { continue };
-            if ["config", "help", "version"].contains(&flag) {
+            if ["config", "check-config", "help", "version"].contains(&flag) {
                 continue;
             }
             let switch = matches!(argument.get_action(), clap::ArgAction::SetTrue);
@@ -93,12 +100,30 @@ mod tests {
             let value = match value {
                 _ if switch => "true",
                 Some("SECONDS" | "N" | "BYTES") => "1",
+                Some("FORMAT") => "\"json\"",
                 _ => "\"x\"",
             };
             let line = format!("{flag} = {value}\n");
             if let Err(error) = File::parse(&line) {
                 panic!("{line}: {error}");
             }
+        }
+    }
+
+    /// What operators copy says everything that there is to say, in use or behind a hash.
+    #[test]
+    fn the_sample_has_every_setting() {
+        let sample = include_str!("../../relay.toml");
+        for argument in Options::command().get_arguments() {
+            let Some(flag) = argument.get_long() else { continue };
+            if ["config", "check-config", "help", "version"].contains(&flag) {
+                continue;
+            }
+            let said = sample
+                .lines()
+                .map(|line| line.strip_prefix('#').unwrap_or(line))
+                .any(|line| line.starts_with(&format!("{flag} = ")));
+            assert!(said, "{flag}");
         }
     }
 

@@ -3,15 +3,19 @@
 mod admin;
 mod file;
 mod listeners;
+mod log;
+mod material;
 mod options;
 mod run;
 mod settings;
 mod shards;
+mod signals;
+mod sockets;
 mod users;
 
 pub use self::{
     options::Options,
-    run::{Failure, run},
-    settings::{Settings, SettingsError},
+    run::{Failure, check, run},
+    settings::{CertificateFiles, Settings, SettingsError},
     shards::{NoAnswer, Shards},
 };

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::logging::LogFormat;
+
 /// An MSRP relay (RFC 4976).
 ///
 /// Clients connect, prove who they are by AUTH, and are given a URI by which others reach them through this relay.
 /// Every listener that is ready prints one line, `listening on msrp://127.0.0.1:2855`, on standard output; everything
-/// else goes to standard error. SIGHUP reads the users again, SIGTERM (or SIGINT) lets what is under way finish and ends.
+/// else goes to standard error. SIGHUP reads users and certificates again, SIGTERM (or SIGINT) lets what is under way finish and ends.
 #[derive(Clone, Debug, Default, Parser)]
 #[command(
     name = "msrp-relay",
@@ -36,7 +38,7 @@ pub struct Options {
     /// A user, for trying out. May be repeated.
     #[arg(long, value_name = "NAME:PASSWORD")]
     pub user: Vec<String>,
-    /// Certificate chain (PEM), own certificate first. Without it TLS listeners sign one for themselves and print its
+    /// Certificate chain (PEM), own certificate first; read again on SIGHUP. Without it TLS listeners sign one for themselves and print its
     /// fingerprint.
     #[arg(long, value_name = "FILE")]
     pub cert: Option<PathBuf>,
@@ -76,6 +78,29 @@ pub struct Options {
     /// How long SIGTERM lets what is under way go on. [default: 10]
     #[arg(long, value_name = "SECONDS")]
     pub drain: Option<u64>,
+    /// Connections that one address, or one /64 network of IPv6, may have open at the same time; more are closed at once.
+    /// [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub max_address_connections: Option<u32>,
+    /// URIs of one user that may be valid at the same time; AUTH for more is answered 403. [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub max_user_sessions: Option<u32>,
+    /// SEND chunks that one user may send in a second. Who sends more is read later, so nothing is lost. [default: no
+    /// limit]
+    #[arg(long, value_name = "N")]
+    pub max_user_chunks: Option<u32>,
+    /// Octets of bodies that one user may send in a second; more are read later. [default: no limit]
+    #[arg(long, value_name = "BYTES")]
+    pub max_user_octets: Option<u64>,
+    /// For how many seconds' worth of both a user may send at once who has been silent. [default: 5]
+    #[arg(long, value_name = "SECONDS")]
+    pub user_burst: Option<u64>,
+    /// How logs are written: text, or one JSON object a line. [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// Check options, configuration and the files they name, and end: exit code 0 if the relay would start, else 2.
+    #[arg(long)]
+    pub check_config: bool,
     /// Where the operator's HTTP server listens, such as http://127.0.0.1:9090: /metrics, /healthz, /sessions.
     #[arg(long, value_name = "URL")]
     pub admin: Option<String>,

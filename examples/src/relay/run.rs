@@ -2,33 +2,33 @@
 
 use std::{
     io::{self, Write},
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::IpAddr,
     time::Instant,
 };
 
-use msrp_relay::{ConfigError, Relay, RelayCommand, RelayConfig, RelayEvent};
+use msrp_relay::{ConfigError, Relay, RelayConfig};
 use msrp_transport::{
     DriverConfig,
-    listen::{ListenAddress, ListenOptions, bind},
-    mio_driver::{HandleError, Host, Server, ServerError},
-    tls_config::{
-        ClientCertificates, ClientTls, RootCertStore, ServerTls, TlsConfigError, format_fingerprint,
-        roots_from_pem, server_config,
-    },
-};
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
-    iterator::Signals,
+    listen::ListenAddress,
+    mio_driver::{Server, ServerError},
+    tls_config::{Identity, TlsConfigError, format_fingerprint},
 };
 
 use super::{
     Settings, SettingsError,
     admin::{self, Admin, Guard},
-    listeners, settings,
+    listeners,
+    log::Log,
+    material::Material,
     shards::Shards,
+    signals,
+    sockets::{Bound, Sockets},
     users::Users,
 };
 use crate::identity::{SelfSignedError, self_signed};
+
+/// The port of MSRP (RFC 4976 §8).
+const DEFAULT_PORT: u16 = 2855;
 
 /// Why the relay did not start, or did not go on.
 #[derive(Debug)]
@@ -73,39 +73,37 @@ impl From<ConfigError> for Failure {
     }
 }
 
-/// Listeners bound before there is a relay, since URIs carry their real ports.
-struct Bound {
-    address: ListenAddress,
-    socket: TcpListener,
-}
-
 /// Runs a relay until a signal ends it.
 ///
 /// # Errors
 /// [`Failure`].
 pub fn run(settings: &Settings) -> Result<(), Failure> {
+    let mut sockets = Sockets::inherited()?;
     let bound = settings
         .listen
         .iter()
-        .map(|&address| bind_one(address))
+        .map(|&address| sockets.listen(address))
         .collect::<Result<Vec<_>, _>>()?;
-    let admin = settings.admin.map(bind_admin).transpose()?;
+    let admin = settings.admin.map(|address| sockets.admin(address)).transpose()?;
+    sockets.done()?;
     let users = Users::load(settings)?;
     if users.len() == 0 {
         tracing::warn!("there are no users (--users, --user): nobody can be given a URI");
     }
-    let relay = relay(settings, &bound, users)?;
+    let made = made_identity(settings)?;
+    if let Some(identity) = &made {
+        let fingerprint = format_fingerprint(&identity.fingerprint());
+        eprintln!("self-signed certificate, fingerprint {fingerprint}");
+    }
+    let material = Material::load(settings, made.as_ref())?;
+    let addresses: Vec<_> = bound.iter().map(|bound| bound.address).collect();
+    let relay = relay(settings, &addresses, users)?;
     let config = DriverConfig::new().max_connections(settings.max_connections);
     let mut server = Server::new(relay, config)?;
-    let tls = tls(settings)?;
-    let roots = match &settings.ca {
-        Some(path) => roots_from_pem(settings::read(path)?.as_bytes())?,
-        None => RootCertStore::empty(),
-    };
-    server.set_client_tls(ClientTls::new(roots, settings.identity.clone())?);
+    server.set_client_tls(material.client.clone());
     let mut urls = Vec::new();
     for Bound { address, socket } in bound {
-        let incoming = listeners::incoming(&address, tls.as_ref());
+        let incoming = listeners::incoming(&address, material.server.as_ref());
         server.listen_on(socket, address.scheme, incoming)?;
         urls.push(address.to_string());
     }
@@ -121,31 +119,42 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
             .map_err(|error| Failure::Ran(format!("admin server: {error}")))?;
         lines.push(format!("listening on http://{address}"));
     }
-    obey_signals(shards, settings.clone()).map_err(|error| Failure::Ran(error.to_string()))?;
+    signals::obey(shards, settings.clone(), made).map_err(|error| Failure::Ran(error.to_string()))?;
     announce(&lines).map_err(|error| Failure::Ran(format!("standard output: {error}")))?;
+    signals::ready();
     server
         .run(&mut Log)
         .map_err(|error| Failure::Ran(format!("event loop: {error}")))
 }
 
-fn bind_one(address: ListenAddress) -> Result<Bound, Failure> {
-    let failed = |error: io::Error| Failure::Asked(format!("--listen {address}: {error}"));
-    let socket = bind(address.address, ListenOptions::default()).map_err(failed)?;
-    let address = ListenAddress {
-        address: socket.local_addr().map_err(failed)?,
-        ..address
-    };
-    Ok(Bound { address, socket })
+/// Checks everything that can be checked without opening anything: what [`run`] would refuse this refuses, but for
+/// addresses that cannot be had.
+///
+/// # Errors
+/// [`Failure::Asked`].
+pub fn check(settings: &Settings) -> Result<(), Failure> {
+    let users = Users::load(settings)?;
+    let made = made_identity(settings)?;
+    Material::load(settings, made.as_ref())?;
+    let addresses: Vec<_> = settings
+        .listen
+        .iter()
+        .map(|&address| with_port(address))
+        .collect();
+    relay(settings, &addresses, users)?;
+    println!("the configuration is good");
+    Ok(())
 }
 
-fn bind_admin(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
-    let failed = |error: io::Error| Failure::Asked(format!("--admin http://{address}: {error}"));
-    let socket = bind(address, ListenOptions::default()).map_err(failed)?;
-    let local = socket.local_addr().map_err(failed)?;
-    Ok((socket, local))
+/// A port that is to be any free one, as it may turn out.
+fn with_port(mut address: ListenAddress) -> ListenAddress {
+    if address.address.port() == 0 {
+        address.address.set_port(DEFAULT_PORT);
+    }
+    address
 }
 
-fn relay(settings: &Settings, bound: &[Bound], users: Users) -> Result<Relay, Failure> {
+fn relay(settings: &Settings, addresses: &[ListenAddress], users: Users) -> Result<Relay, Failure> {
     let (min, default, max) = settings.expires;
     let is_address = settings.host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
     if is_address {
@@ -163,73 +172,27 @@ fn relay(settings: &Settings, bound: &[Bound], users: Users) -> Result<Relay, Fa
         .max_connections(settings.max_connections)
         .max_memory(settings.max_memory)
         .auth_store(users);
-    let addresses: Vec<_> = bound.iter().map(|bound| bound.address).collect();
-    for listener in (0..addresses.len()).filter_map(|index| listeners::named(&addresses, index)) {
+    if let Some(most) = settings.max_address_connections {
+        config = config.max_connections_per_address(most);
+    }
+    if let Some(limits) = settings.user_limits {
+        config = config.user_limits(limits);
+    }
+    for listener in (0..addresses.len()).filter_map(|index| listeners::named(addresses, index)) {
         config = config.listen(listener);
     }
     let seed = crate::seed().map_err(|error| Failure::Ran(format!("no randomness: {error}")))?;
     Ok(Relay::new(Instant::now(), config, seed)?)
 }
 
-fn tls(settings: &Settings) -> Result<Option<ServerTls>, Failure> {
-    if !settings.needs_identity() {
+/// The certificate that the relay makes for itself, where it needs one and has none.
+fn made_identity(settings: &Settings) -> Result<Option<Identity>, Failure> {
+    if !settings.needs_identity() || settings.certificate.is_some() {
         return Ok(None);
     }
-    let identity = match &settings.identity {
-        Some(identity) => identity.clone(),
-        None => {
-            let host = settings.host.trim_matches(['[', ']']).to_owned();
-            let (identity, _) = self_signed(&[host])?;
-            eprintln!(
-                "self-signed certificate, fingerprint {}",
-                format_fingerprint(&identity.fingerprint())
-            );
-            identity
-        }
-    };
-    let clients = match &settings.client_ca {
-        Some(path) => ClientCertificates::Verified(roots_from_pem(settings::read(path)?.as_bytes())?),
-        None => ClientCertificates::Ignored,
-    };
-    Ok(Some(server_config(&identity, clients)?))
-}
-
-/// SIGHUP reads the users again; SIGTERM and SIGINT drain, and a second one ends at once.
-fn obey_signals(shards: Shards, settings: Settings) -> io::Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGTERM, SIGINT])?;
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            let mut ending = false;
-            for signal in signals.forever() {
-                let said = match signal {
-                    SIGHUP => match Users::load(&settings) {
-                        Ok(users) => {
-                            tracing::info!(users = users.len(), "users read again");
-                            shards.command(|| RelayCommand::ReplaceAuthStore(Box::new(users.clone())))
-                        }
-                        Err(error) => {
-                            tracing::error!(%error, "users not read again; the old ones stay");
-                            Ok(())
-                        }
-                    },
-                    _ if ending => shards.shutdown(std::time::Duration::ZERO),
-                    _ => {
-                        ending = true;
-                        tracing::info!("draining");
-                        shards
-                            .command(|| RelayCommand::Drain)
-                            .and_then(|()| shards.shutdown(settings.drain))
-                    }
-                };
-                match said {
-                    Ok(()) => {}
-                    Err(HandleError::Stopped) => return,
-                    Err(error) => tracing::error!(%error, "signal not heard; send it again"),
-                }
-            }
-        })?;
-    Ok(())
+    let host = settings.host.trim_matches(['[', ']']).to_owned();
+    let (identity, _) = self_signed(&[host])?;
+    Ok(Some(identity))
 }
 
 fn announce(lines: &[String]) -> io::Result<()> {
@@ -238,21 +201,4 @@ fn announce(lines: &[String]) -> io::Result<()> {
         writeln!(out, "{line}")?;
     }
     out.flush()
-}
-
-/// Writes what happens to the log.
-struct Log;
-
-impl Host<Relay> for Log {
-    fn event(&mut self, _relay: &mut Relay, event: RelayEvent) {
-        match event {
-            RelayEvent::Authenticated { user, expires, .. } => {
-                tracing::info!(user, expires = expires.as_secs(), "authenticated");
-            }
-            RelayEvent::AuthFailed { user, reason, .. } => tracing::warn!(user, ?reason, "AUTH failed"),
-            RelayEvent::BindingExpired { user, .. } => tracing::info!(user, "URI expired"),
-            RelayEvent::ConnectionClosed { reason, .. } => tracing::debug!(%reason, "connection closed"),
-            _ => {}
-        }
-    }
 }

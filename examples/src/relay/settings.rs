@@ -8,12 +8,14 @@ use std::{
 };
 
 use msrp_core::grammar::Scheme;
+use msrp_relay::UserLimits;
 use msrp_transport::{
     listen::{ListenAddress, ListenAddressError},
-    tls_config::{ClientCertificates, Identity, TlsConfigError, roots_from_pem, server_config},
+    tls_config::TlsConfigError,
 };
 
 use super::{Options, file::File};
+use crate::logging::LogFormat;
 
 /// What is wrong with options, file or material; the text names it.
 #[derive(Debug)]
@@ -82,6 +84,15 @@ impl std::fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
+/// Where certificate and key are.
+#[derive(Clone, Debug)]
+pub struct CertificateFiles {
+    /// The chain (PEM), own certificate first.
+    pub cert: PathBuf,
+    /// The key (PEM).
+    pub key: PathBuf,
+}
+
 /// What the relay runs with.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -96,7 +107,7 @@ pub struct Settings {
     /// Users of the command line, with their passwords.
     pub user: Vec<(String, String)>,
     /// Certificate and key; none where one has to be made.
-    pub identity: Option<Identity>,
+    pub certificate: Option<CertificateFiles>,
     /// Roots for client certificates.
     pub client_ca: Option<PathBuf>,
     /// Roots for the hosts we connect to.
@@ -111,8 +122,14 @@ pub struct Settings {
     pub max_connections: usize,
     /// Octets that may wait.
     pub max_memory: usize,
+    /// Connections of one address; none for no limit.
+    pub max_address_connections: Option<u32>,
+    /// What one user may take; none for no limits.
+    pub user_limits: Option<UserLimits>,
     /// How long to drain.
     pub drain: Duration,
+    /// How logs are written.
+    pub log_format: LogFormat,
     /// Where the admin server listens.
     pub admin: Option<SocketAddr>,
     /// What its clients have to show.
@@ -172,16 +189,12 @@ impl Settings {
                 )),
             })
             .collect::<Result<_, _>>()?;
-        let identity = match (options.cert.or(file.cert), options.key.or(file.key)) {
-            (Some(cert), Some(key)) => Some(identity(&cert, &key)?),
+        let certificate = match (options.cert.or(file.cert), options.key.or(file.key)) {
+            (Some(cert), Some(key)) => Some(CertificateFiles { cert, key }),
             (None, None) => None,
             _ => return Err(SettingsError::HalfIdentity),
         };
         let (client_ca, ca) = (options.client_ca.or(file.client_ca), options.ca.or(file.ca));
-        for path in [&client_ca, &ca].into_iter().flatten() {
-            roots_from_pem(read(path)?.as_bytes())
-                .map_err(|error| SettingsError::Tls(path.clone(), error))?;
-        }
         let at_least_one = |flag, number| match number {
             0 => Err(SettingsError::Zero(flag)),
             number => Ok(number),
@@ -196,6 +209,29 @@ impl Settings {
             Some(0) => return Err(SettingsError::Zero("--workers")),
             Some(workers) => return Err(SettingsError::Workers(workers)),
         }
+        let optional = |flag, number: Option<u32>| match number {
+            Some(0) => Err(SettingsError::Zero(flag)),
+            number => Ok(number),
+        };
+        let max_address_connections = optional(
+            "--max-address-connections",
+            options.max_address_connections.or(file.max_address_connections),
+        )?;
+        let user_limits = user_limits(
+            optional(
+                "--max-user-sessions",
+                options.max_user_sessions.or(file.max_user_sessions),
+            )?,
+            optional(
+                "--max-user-chunks",
+                options.max_user_chunks.or(file.max_user_chunks),
+            )?,
+            match options.max_user_octets.or(file.max_user_octets) {
+                Some(0) => return Err(SettingsError::Zero("--max-user-octets")),
+                octets => octets,
+            },
+            options.user_burst.or(file.user_burst).unwrap_or(5),
+        );
         let admin = match options.admin.or(file.admin) {
             None => None,
             Some(text) => Some(admin_address(&text).ok_or(SettingsError::Admin(text))?),
@@ -222,7 +258,7 @@ impl Settings {
             host,
             users: options.users.or(file.users),
             user,
-            identity,
+            certificate,
             client_ca,
             ca,
             allow_plain_auth: options.allow_plain_auth || file.allow_plain_auth,
@@ -231,6 +267,9 @@ impl Settings {
             max_connections: at_least_one("--max-connections", max_connections)?,
             max_memory: at_least_one("--max-memory", max_memory)?,
             drain: Duration::from_secs(options.drain.or(file.drain).unwrap_or(10)),
+            max_address_connections,
+            user_limits,
+            log_format: options.log_format.or(file.log_format).unwrap_or_default(),
             admin,
             admin_token,
             listen,
@@ -243,6 +282,21 @@ impl Settings {
             .iter()
             .any(|listener| listener.scheme == Scheme::Msrps)
     }
+}
+
+/// What one user may take, if anything is limited.
+fn user_limits(
+    sessions: Option<u32>,
+    chunks: Option<u32>,
+    octets: Option<u64>,
+    burst: u64,
+) -> Option<UserLimits> {
+    if sessions.is_none() && chunks.is_none() && octets.is_none() {
+        return None;
+    }
+    let mut limits = UserLimits::new().burst(Duration::from_secs(burst));
+    (limits.sessions, limits.chunks, limits.octets) = (sessions, chunks, octets);
+    Some(limits)
 }
 
 /// The address in `http://IP:PORT`.
@@ -261,21 +315,4 @@ fn admin_token(text: String) -> Result<String, SettingsError> {
         return Err(SettingsError::AdminToken);
     }
     Ok(token)
-}
-
-/// Certificate and key from their files, tried out together.
-fn identity(cert: &Path, key: &Path) -> Result<Identity, SettingsError> {
-    let (certificates, key_text) = (read(cert)?, read(key)?);
-    Identity::from_pem(certificates.as_bytes(), key_text.as_bytes())
-        .and_then(|identity| {
-            server_config(&identity, ClientCertificates::Ignored)?;
-            Ok(identity)
-        })
-        .map_err(|error| {
-            let path = match error {
-                TlsConfigError::Key(_) => key,
-                _ => cert,
-            };
-            SettingsError::Tls(path.to_owned(), error)
-        })
 }

@@ -8,6 +8,7 @@ mod http;
 mod quickstart;
 mod relay_admin;
 mod relay_limits;
+mod relay_operation;
 mod relay_options;
 mod relay_signals;
 mod running;

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -82,10 +82,8 @@ impl ServerCertVerifier for Anyone {
     }
 }
 
-#[test]
-fn the_fingerprint_of_a_self_signed_certificate_is_told_and_is_its_own() {
-    let running = Running::start(1, &["--listen", "msrps://127.0.0.1:0"]);
-    running.wait_for_stderr("self-signed certificate, fingerprint SHA-256 ");
+/// What a TLS listener presents.
+pub(crate) fn presented_certificate(address: SocketAddr) -> Vec<u8> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -95,11 +93,17 @@ fn the_fingerprint_of_a_self_signed_certificate_is_told_and_is_its_own() {
     let name = ServerName::try_from("127.0.0.1").unwrap();
     let mut tls = StreamOwned::new(
         ClientConnection::new(Arc::new(config), name).unwrap(),
-        dial(running.address()),
+        dial(address),
     );
     tls.conn.complete_io(&mut tls.sock).unwrap();
-    let certificate = &tls.conn.peer_certificates().unwrap()[0];
-    let pairs: Vec<_> = Sha256::digest(certificate)
+    tls.conn.peer_certificates().unwrap()[0].to_vec()
+}
+
+#[test]
+fn the_fingerprint_of_a_self_signed_certificate_is_told_and_is_its_own() {
+    let running = Running::start(1, &["--listen", "msrps://127.0.0.1:0"]);
+    running.wait_for_stderr("self-signed certificate, fingerprint SHA-256 ");
+    let pairs: Vec<_> = Sha256::digest(presented_certificate(running.address()))
         .iter()
         .map(|octet| format!("{octet:02X}"))
         .collect();

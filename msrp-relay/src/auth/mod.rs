@@ -449,6 +449,8 @@ impl Relay {
         self.end_auth(from, StatusCode::OK, "OK", &headers, true);
         self.push_event(RelayEvent::Authenticated {
             connection: from,
+            peer: self.remote_of(from),
+            session: binding.into(),
             user,
             relay,
             expires: life,

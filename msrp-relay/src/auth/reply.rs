@@ -147,6 +147,7 @@ impl Relay {
     ) {
         self.push_event(RelayEvent::AuthFailed {
             connection,
+            peer: self.remote_of(connection),
             user,
             reason,
         });

@@ -246,6 +246,7 @@ impl Relay {
             self.revoke(id);
             self.push_event(RelayEvent::BindingExpired {
                 connection: None,
+                session: id.into(),
                 user,
             });
         }
