@@ -110,6 +110,11 @@ impl BindingId {
 }
 
 impl Binding {
+    /// Which listener's name the URI was given out with.
+    pub(crate) fn name(&self) -> u16 {
+        self.name
+    }
+
     /// The connection that leads to `uri`, if one is known.
     pub(crate) fn peer(&self, uri: &[u8]) -> Option<ConnectionHandle> {
         self.peers
@@ -264,16 +269,22 @@ impl Bindings {
 
     /// The URI as it was given out.
     pub(crate) fn uri(&self, id: BindingId) -> Vec<u8> {
+        self.get(id)
+            .map(|binding| self.uri_named(id, binding.name))
+            .unwrap_or_default()
+    }
+
+    /// The same URI under the name of another listener.
+    pub(crate) fn uri_named(&self, id: BindingId, name: u16) -> Vec<u8> {
         let Some(binding) = self.get(id) else {
             return Vec::new();
         };
-        let prefix = self.prefix(binding);
-        [prefix, &binding.token, SUFFIX].concat()
+        [self.prefix(name), &binding.token, SUFFIX].concat()
     }
 
-    fn prefix(&self, binding: &Binding) -> &[u8] {
+    fn prefix(&self, name: u16) -> &[u8] {
         self.prefixes
-            .get(usize::from(binding.name))
+            .get(usize::from(name))
             .map(|prefix| &**prefix)
             .unwrap_or_default()
     }
@@ -293,7 +304,7 @@ impl Bindings {
         if binding.expires <= now {
             return None;
         }
-        let same = (prefix == self.prefix(binding) && suffix == SUFFIX) || self.is_ours(uri, binding);
+        let same = (prefix == self.prefix(binding.name) && suffix == SUFFIX) || self.is_ours(uri, binding);
         same.then_some(BindingId {
             index,
             serial: binding.serial,

@@ -50,6 +50,7 @@ pub struct RelayConfig {
     pub(crate) host: String,
     pub(crate) aliases: Vec<String>,
     pub(crate) allow_address_host: bool,
+    pub(crate) hide_topology: bool,
     pub(crate) listeners: Vec<RelayListener>,
     pub(crate) realm: Option<String>,
     pub(crate) allow_plain_auth: bool,
@@ -96,6 +97,7 @@ impl RelayConfig {
             host: host.to_owned(),
             aliases: Vec::new(),
             allow_address_host: false,
+            hide_topology: false,
             listeners: Vec::new(),
             realm: None,
             allow_plain_auth: false,
@@ -144,6 +146,20 @@ impl RelayConfig {
     /// Adds a listener, with a name of its own if it has one. All names of all listeners count as this relay's.
     pub fn listen(mut self, listener: RelayListener) -> Self {
         self.listeners.push(listener);
+        self
+    }
+
+    /// In the paths that pass, calls this relay by the name that the next hop knows it by: a client sees the name that its
+    /// own URI has, another peer that of the listener by which it came in, or of the one that the route policy chose as
+    /// interface ([`Target::interface`](msrp_core::node::Target::interface)); where neither is known the name stays.
+    /// Default off.
+    ///
+    /// RFC 4976 §6.4 has a relay move its URI from To-Path to From-Path as it is. With this only the name before the token
+    /// changes, and the URI leads back by each name. But a peer that compares From-Path with what SDP told it finds
+    /// another URI, so SDP should carry the same name, by [`Terms::named_as`](crate::policy::Terms::named_as) or rewritten
+    /// on its way. Only the relay's own names are hidden; what stands behind it in a path is needed to answer.
+    pub fn hide_topology(mut self, hide: bool) -> Self {
+        self.hide_topology = hide;
         self
     }
 
@@ -396,6 +412,12 @@ impl RelayConfig {
             return Err(ConfigError::Expires { min, default, max });
         }
         Ok(())
+    }
+
+    /// Where a listener stands in the list.
+    pub(crate) fn place_of(&self, id: ListenerId) -> Option<u16> {
+        let place = self.listeners.iter().position(|listener| listener.id == id);
+        place.map(|place| place as u16)
     }
 
     pub(crate) fn digest_realm(&self) -> &str {

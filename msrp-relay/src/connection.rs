@@ -21,6 +21,8 @@ use crate::{
 pub(crate) struct RelayConnection {
     /// The listener by which it came in, as an index into the configuration's list; the first for those that we opened.
     pub(crate) listener: u16,
+    /// The peer is on the network of that listener; where this is not so, nothing is known of that.
+    pub(crate) on_its_network: bool,
     /// It stands in the queue of connections to be pumped.
     pub(crate) queued: bool,
     /// It stands in the list of those whose deadline and readiness are to be looked at.
@@ -120,6 +122,7 @@ impl RelayConnection {
     pub(crate) fn new(now: Instant, listener: u16, proven: bool) -> Self {
         Self {
             listener,
+            on_its_network: false,
             queued: false,
             touched: false,
             output: false,
@@ -236,6 +239,6 @@ mod tests {
         let fixed = size_of::<Connection>() + beside + 2 * Nonces::EACH + size_of::<Binding>();
         let tables_and_name = 150;
         let socket = 200;
-        assert!(fixed + tables_and_name + socket < 1_830, "{fixed}");
+        assert!(fixed + tables_and_name + socket < 1_840, "{fixed}");
     }
 }

@@ -6,7 +6,10 @@ use hashbrown::HashMap;
 use msrp_core::{
     codec::{Head, HeadEdit, HeaderName},
     grammar::{ContinuationFlag, Scheme, StatusCode, UriRef},
-    node::{Action, ConnectFailure, ConnectToken, ConnectionHandle, PeerInfo, Target, TransportKind, Trust},
+    node::{
+        Action, ConnectFailure, ConnectToken, ConnectionHandle, ListenerId, PeerInfo, Target, TransportKind,
+        Trust,
+    },
 };
 
 use crate::{
@@ -31,6 +34,7 @@ pub(crate) enum HopKey {
         host: String,
         port: Option<u16>,
         transport: TransportKind,
+        interface: Option<ListenerId>,
     },
     /// Each connection has a pipe of its own to another shard.
     Shard { source: ConnectionHandle, shard: u16 },
@@ -43,6 +47,7 @@ impl From<&Target> for HopKey {
             host: target.host.clone(),
             port: target.port,
             transport: target.transport,
+            interface: target.interface,
         }
     }
 }
@@ -263,12 +268,21 @@ impl Relay {
             // A pipe is not kept longer than the connection that it was opened for.
             Ok(_) if !self.is_wanted(key) => None,
             Ok(peer) => {
-                // A relay that uses it both ways gets URIs that begin with msrps.
+                // Which of our names the far end knows, if that was chosen. Else a relay that uses the connection both ways
+                // gets URIs that begin with msrps.
+                let side = match key {
+                    HopKey::Host { interface, .. } => interface.and_then(|id| self.config.place_of(id)),
+                    HopKey::Shard { .. } => None,
+                };
                 let listeners = &self.config.listeners;
                 let listener = listeners
                     .iter()
                     .position(|listener| listener.scheme == Scheme::Msrps);
-                let handle = self.insert_connection(peer, listener.unwrap_or_default() as u16, true);
+                let listener = side.unwrap_or(listener.unwrap_or_default() as u16);
+                let handle = self.insert_connection(peer, listener, true);
+                if let Some((_, data)) = self.table.get_mut(handle) {
+                    data.on_its_network = side.is_some();
+                }
                 match key {
                     HopKey::Host {
                         scheme, host, port, ..

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use msrp_core::{
+    connection::CloseReason,
     digest::{Algorithm, Ha1},
     grammar::Uri,
-    node::{Action, ConnectionHandle, Ticket},
+    node::{Action, ConnectionHandle, PeerInfo, Ticket},
 };
 
 use crate::{
     connection::Wait,
-    policy::{Grant, NextHop},
+    policy::{Admission, Grant, NextHop},
     relay::Relay,
 };
 
@@ -27,12 +28,21 @@ pub enum RelayQuery {
         /// For which hash function.
         algorithm: Algorithm,
     },
+    /// [`RelayPolicy::admit`](crate::policy::RelayPolicy::admit); wants [`RelayAnswer::Admission`].
+    Admit {
+        /// Whose connection it is.
+        peer: PeerInfo,
+    },
     /// [`RelayPolicy::authorize`](crate::policy::RelayPolicy::authorize); wants [`RelayAnswer::Grant`].
     Authorize {
         /// The user, who has proven who it is.
         user: String,
         /// The life of the URI that it asks for, if it does.
         expires: Option<Duration>,
+        /// Its connection, or that of the relay behind which it is.
+        peer: PeerInfo,
+        /// The relay behind which it is, by the name that its certificate proves.
+        relay: Option<String>,
     },
     /// [`RoutePolicy::next_hop`](crate::policy::RoutePolicy::next_hop); wants [`RelayAnswer::NextHop`].
     NextHop {
@@ -40,6 +50,8 @@ pub enum RelayQuery {
         next: Uri,
         /// The user who sends.
         user: String,
+        /// The user's connection.
+        from: PeerInfo,
     },
 }
 
@@ -49,6 +61,8 @@ pub enum RelayQuery {
 pub enum RelayAnswer {
     /// The user's H(A1); `None` for a user that does not exist.
     Credentials(Option<Ha1>),
+    /// Whether the connection is taken.
+    Admission(Admission),
     /// What the user gets.
     Grant(Grant),
     /// The way.
@@ -58,6 +72,7 @@ pub enum RelayAnswer {
 /// What a ticket is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PendingLookup {
+    Admission,
     Credentials,
     Grant,
     NextHop,
@@ -97,6 +112,19 @@ impl Relay {
         }
     }
 
+    /// It has been said whether a connection is taken, which nothing was read from so far; silence is no.
+    fn finish_admission(&mut self, handle: ConnectionHandle, answer: Option<RelayAnswer>) {
+        if !matches!(answer, Some(RelayAnswer::Admission(Admission::Accept))) {
+            self.stats.refused += 1;
+            self.stats.refused_by_admission += 1;
+            let now = self.now;
+            if let Some((connection, _)) = self.table.get_mut(handle) {
+                connection.close(now, CloseReason::Policy);
+            }
+        }
+        self.enqueue(handle);
+    }
+
     pub(crate) fn finish_lookup(&mut self, ticket: Ticket, answer: Option<RelayAnswer>) {
         let Some((handle, what)) = self.lookups.remove(&ticket) else {
             return;
@@ -106,6 +134,10 @@ impl Relay {
         };
         if !matches!(data.wait, Some(Wait::Lookup { ticket: waits, .. }) if waits == ticket) {
             return;
+        }
+        if what == PendingLookup::Admission {
+            data.wait = None;
+            return self.finish_admission(handle, answer);
         }
         let Some(key) = data.incoming else { return };
         data.wait = None;

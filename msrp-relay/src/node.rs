@@ -12,7 +12,7 @@ use crate::{
     command::{RelayCommand, RelayRejected},
     event::RelayEvent,
     lookups::{RelayAnswer, RelayQuery},
-    policy::Admission,
+    policy::{Admission, Lookup},
     relay::Relay,
 };
 
@@ -33,17 +33,20 @@ impl Node for Relay {
         } else if peer.shard.is_some() {
             // Its source has been let in.
             if self.has_room_for_pipe() {
-                return Ok(self.accept_connection(peer));
+                return Ok(self.accept_connection(peer, Lookup::Ready(Admission::Accept)));
             }
             (full, &mut self.stats.refused_full)
         } else if most.is_some_and(|most| self.addresses.is_full(&peer, most)) {
             (Refused::Policy, &mut self.stats.refused_by_address)
-        } else if self.config.policy.admit(&peer) == Admission::Refuse {
-            (Refused::Policy, &mut self.stats.refused_by_admission)
-        } else if self.is_full() || (self.connections() >= limit && !self.evict()) {
-            (full, &mut self.stats.refused_full)
         } else {
-            return Ok(self.accept_connection(peer));
+            let admission = self.config.policy.admit(&peer);
+            if admission == Lookup::Ready(Admission::Refuse) {
+                (Refused::Policy, &mut self.stats.refused_by_admission)
+            } else if self.is_full() || (self.connections() >= limit && !self.evict()) {
+                (full, &mut self.stats.refused_full)
+            } else {
+                return Ok(self.accept_connection(peer, admission));
+            }
         };
         *counter += 1;
         self.stats.refused += 1;

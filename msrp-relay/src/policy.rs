@@ -5,10 +5,13 @@
 //! sends in its receive buffer, and goes on when [`handle_answer`](msrp_core::node::Node::handle_answer) brings the
 //! [`RelayAnswer`](crate::RelayAnswer). A lookup that is not answered in time
 //! ([`lookup_timeout`](crate::RelayConfig::lookup_timeout)) ends the request with 408.
+//!
+//! Each trait has an asynchronous form, and [`AsyncPolicies`] answers the questions from those.
+
+mod deferred;
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 pub use msrp_core::lookup::Lookup;
 use msrp_core::{
     digest::{Algorithm, Ha1},
@@ -16,6 +19,10 @@ use msrp_core::{
     node::{ListenerId, PeerInfo, Target},
 };
 
+pub use self::deferred::{
+    AsyncAuthStore, AsyncPolicies, AsyncRelayPolicy, AsyncRoutePolicy, DeferredAuthStore, DeferredPolicy,
+    DeferredRoutes,
+};
 use crate::limits::UserLimits;
 
 /// Whose credentials are wanted.
@@ -33,31 +40,11 @@ pub struct AuthQuery<'a> {
 /// The users and their secrets (RFC 4976 §9.1).
 ///
 /// Provided: [`MemoryAuthStore`](crate::MemoryAuthStore) and [`HtdigestFile`](crate::HtdigestFile). For a database that
-/// is asked asynchronously use [`DeferredAuthStore`] here and an [`AsyncAuthStore`] in the driver's loop.
+/// is asked asynchronously there is [`AsyncAuthStore`].
 pub trait AuthStore {
     /// The H(A1) of a user; `None` for a user that does not exist (or has none for this algorithm). The relay takes the
     /// same time to refuse either.
     fn credentials(&mut self, query: &AuthQuery<'_>) -> Lookup<Option<Ha1>>;
-}
-
-/// An [`AuthStore`] that never knows the answer itself: every question becomes an
-/// [`Action::Lookup`](msrp_core::node::Action::Lookup), to be answered from an [`AsyncAuthStore`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DeferredAuthStore;
-
-impl AuthStore for DeferredAuthStore {
-    fn credentials(&mut self, _query: &AuthQuery<'_>) -> Lookup<Option<Ha1>> {
-        Lookup::Pending
-    }
-}
-
-/// Users in a store that takes its time, such as a database. The relay itself waits for nothing: a driver that takes
-/// [`RelayQuery::Credentials`](crate::RelayQuery::Credentials) out of an action awaits this and hands the outcome back
-/// as [`RelayAnswer::Credentials`](crate::RelayAnswer::Credentials).
-#[async_trait]
-pub trait AsyncAuthStore: Send + Sync {
-    /// The H(A1) of a user, as [`AuthStore::credentials`] gives it.
-    async fn credentials(&self, realm: &str, user: &str, algorithm: Algorithm) -> Option<Ha1>;
 }
 
 /// Where a request from one of our clients is to go next.
@@ -193,10 +180,12 @@ pub enum Verdict {
 
 /// The other decisions of an operator (RFC 4976 §6.3: "local policy"). The defaults allow everything.
 pub trait RelayPolicy {
-    /// Whether a new connection is taken at all.
-    fn admit(&mut self, peer: &PeerInfo) -> Admission {
+    /// Whether a new connection is taken at all. If the answer takes its time
+    /// ([`Lookup::Pending`]) the connection is taken, nothing is read from it meanwhile, and it is closed when the answer
+    /// is no or does not come.
+    fn admit(&mut self, peer: &PeerInfo) -> Lookup<Admission> {
         let _unused = peer;
-        Admission::Accept
+        Lookup::Ready(Admission::Accept)
     }
 
     /// Who the client at the other end is, where its connection tells: by a cookie or HTTP credentials in the handshake of a
@@ -248,7 +237,8 @@ pub trait RelayPolicy {
         false
     }
 
-    /// Whether a request goes on, for example by its media type (RFC 4976 §9.4: 415 for what is not signed).
+    /// Whether a request goes on, for example by its media type (RFC 4976 §9.4: 415 for what is not signed). It is asked in
+    /// the middle of the way, and has to know at once.
     fn forward(&mut self, query: &ForwardQuery<'_>) -> Verdict {
         let _unused = query;
         Verdict::Allow

@@ -31,6 +31,7 @@ use crate::{
     listener,
     lookups::{PendingLookup, RelayQuery},
     peers::Peers,
+    policy::{Admission, Lookup},
     stats::RelayStats,
 };
 
@@ -207,8 +208,12 @@ impl Relay {
         self.now = self.now.max(now);
     }
 
-    /// A peer has connected, and is let in.
-    pub(crate) fn accept_connection(&mut self, peer: PeerInfo) -> ConnectionHandle {
+    /// A peer has connected, and is let in; where it is not known yet whether it may stay, nothing is read until then.
+    pub(crate) fn accept_connection(
+        &mut self,
+        peer: PeerInfo,
+        admission: Lookup<Admission>,
+    ) -> ConnectionHandle {
         let listener = peer
             .listener
             .and_then(|id| {
@@ -229,10 +234,16 @@ impl Relay {
         if by_address {
             self.addresses.enter(&peer);
         }
+        let query = (admission == Lookup::Pending).then(|| RelayQuery::Admit { peer: peer.clone() });
         let handle = self.insert_connection(peer, listener as u16, pipe);
         if let Some((_, data)) = self.table.get_mut(handle) {
             data.fresh = fresh;
             data.by_address = by_address;
+            data.on_its_network = !pipe;
+        }
+        if let Some(query) = query {
+            let wait = self.look_up(handle, PendingLookup::Admission, query);
+            self.set_wait(handle, wait);
         }
         self.run();
         handle

@@ -15,7 +15,7 @@ use msrp_core::{
 };
 use msrp_relay::{
     MemoryAuthStore, RelayConfig, RelayEvent, RelayListener,
-    policy::{Admission, RelayPolicy},
+    policy::{Admission, Lookup, RelayPolicy},
 };
 
 /// The relay's names in the examples of RFC 7977 §8.
@@ -27,12 +27,12 @@ const ALICE_WS: &str = "msrps://df7jal23ls0d.invalid:2855/98cjs;ws";
 struct Known;
 
 impl RelayPolicy for Known {
-    fn admit(&mut self, peer: &PeerInfo) -> Admission {
+    fn admit(&mut self, peer: &PeerInfo) -> Lookup<Admission> {
         let origin = peer.handshake.as_ref().and_then(|handshake| handshake.origin());
-        match origin {
+        Lookup::Ready(match origin {
             Some("https://evil.example.com") => Admission::Refuse,
             _ => Admission::Accept,
-        }
+        })
     }
 
     fn identify(&mut self, peer: &PeerInfo) -> Option<String> {

@@ -137,7 +137,8 @@ impl DriverConfig {
     }
 
     /// Lookups of the node that may be under way at the same time; what exceeds it is dropped, and times out in the
-    /// node. Default 1,024. Without meaning for the lean driver, which hands lookups to its application.
+    /// node. Default 1,024. Without meaning for the lean driver, which hands lookups to its application: see
+    /// `mio_driver::Answering`.
     pub fn max_lookups(mut self, lookups: usize) -> Self {
         self.max_lookups = lookups.max(1);
         self

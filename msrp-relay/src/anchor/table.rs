@@ -17,7 +17,7 @@ use super::{
     info::{AnchorId, LegStats, Side},
     sdp::Stream,
 };
-use crate::{bindings::BindingId, forward::Route, session::Traffic};
+use crate::{bindings::BindingId, forward::Route, forward::shown::rest_of, session::Traffic};
 
 /// All anchored sessions.
 #[derive(Debug, Default)]
@@ -233,15 +233,21 @@ pub(crate) struct LegRoute {
     edition: u32,
 }
 
-/// How the head of a request changes that takes this way.
+/// How the head of a request changes that takes this way; `shown` is the From-Path that the next hop is to see, where
+/// that is another one than usual.
 pub(crate) fn edit<'a>(
     anchors: &'a Anchors,
     head: &'a Head,
     max_uris: usize,
     route: Route,
+    shown: Option<&'a [u8]>,
 ) -> Result<HeadEdit<'a>, ProtocolError> {
     let Some(leg) = route.leg else {
-        return HeadEdit::with_own(head, max_uris, route.own);
+        let Some(shown) = shown else {
+            return HeadEdit::with_own(head, max_uris, route.own);
+        };
+        let rest = rest_of(&head.to_path(max_uris)?, route.own).ok_or(ProtocolError::PathOrder)?;
+        return HeadEdit::readdressed(head, max_uris, rest, shown);
     };
     let to = anchors
         .opposite(leg.index, route.binding)

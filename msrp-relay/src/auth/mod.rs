@@ -300,6 +300,9 @@ impl Relay {
             relay: incoming.behind.and_then(|relay| self.peers.name(relay)),
         };
         let granted = self.config.policy.authorize(&request);
+        // Copied only where the answer comes later.
+        let asked =
+            (granted == Lookup::Pending).then(|| (request.peer.clone(), request.relay.map(str::to_owned)));
         let verified = Verified {
             user: user.as_str().into(),
             proof,
@@ -307,13 +310,17 @@ impl Relay {
         if let Some(incoming) = self.incoming.get_mut(key as usize) {
             incoming.verified = Some(Box::new(verified));
         }
-        match granted {
-            Lookup::Ready(grant) => self.grant(from, key, grant),
-            Lookup::Pending => {
-                let query = RelayQuery::Authorize { user, expires };
-                let wait = self.look_up(from, PendingLookup::Grant, query);
-                self.set_wait(from, wait);
-            }
+        if let Some((peer, relay)) = asked {
+            let query = RelayQuery::Authorize {
+                user,
+                expires,
+                peer,
+                relay,
+            };
+            let wait = self.look_up(from, PendingLookup::Grant, query);
+            self.set_wait(from, wait);
+        } else if let Lookup::Ready(grant) = granted {
+            self.grant(from, key, grant);
         }
     }
 

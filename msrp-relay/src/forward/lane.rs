@@ -63,10 +63,18 @@ impl Relay {
     pub(crate) fn open_lane(&mut self, from: ConnectionHandle, key: u32) {
         let now = self.now;
         let max_uris = self.max_uris();
+        let Some(route) = self
+            .incoming
+            .get(key as usize)
+            .and_then(|incoming| incoming.route)
+        else {
+            return self.refuse(from, StatusCode::BAD_REQUEST, Reason::Malformed);
+        };
+        let shown = self.shown_to(key, route);
         let Some(incoming) = self.incoming.get_mut(key as usize) else {
             return;
         };
-        let (Some(route), Ok(Some(message))) = (incoming.route, incoming.head.message_id()) else {
+        let Ok(Some(message)) = incoming.head.message_id() else {
             return self.refuse(from, StatusCode::BAD_REQUEST, Reason::Malformed);
         };
         let open = self
@@ -77,7 +85,7 @@ impl Relay {
         if open >= self.config.max_open_messages {
             return self.refuse(from, StatusCode::STOP_SENDING, Reason::NoRoom);
         }
-        let Ok(edit) = edit(&self.anchors, &incoming.head, max_uris, route) else {
+        let Ok(edit) = edit(&self.anchors, &incoming.head, max_uris, route, shown.as_deref()) else {
             return self.refuse(from, StatusCode::BAD_REQUEST, Reason::Malformed);
         };
         let failure_report = incoming.failure_report;

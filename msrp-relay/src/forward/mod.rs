@@ -7,6 +7,7 @@ mod repeat;
 mod request;
 mod response;
 mod route;
+pub(crate) mod shown;
 
 pub(crate) use self::{
     repeat::Repeats,

@@ -196,6 +196,7 @@ impl Relay {
     /// Remembers what a message looked like that has been passed on whole, for the next ones.
     pub(crate) fn learn_repeat(&mut self, from: ConnectionHandle, key: u32, route: Route) {
         let max_uris = self.max_uris();
+        let shown = self.shown_to(key, route);
         let Some(incoming) = self.incoming.get(key as usize) else {
             return;
         };
@@ -210,7 +211,7 @@ impl Relay {
         {
             return;
         }
-        let Ok(edit) = edit(&self.anchors, &incoming.head, max_uris, route) else {
+        let Ok(edit) = edit(&self.anchors, &incoming.head, max_uris, route, shown.as_deref()) else {
             return;
         };
         if let Some(pattern) = RepeatPattern::of(&edit) {

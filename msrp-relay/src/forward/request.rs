@@ -55,11 +55,12 @@ impl Relay {
             Some(incoming) => self.proves_to(from, &incoming.head, route),
             None => None,
         };
+        let shown = self.shown_to(key, route);
         let Some(incoming) = self.incoming.get_mut(key as usize) else {
             return;
         };
         let body = incoming.held.take();
-        let Ok(edit) = edit(&self.anchors, &incoming.head, max_uris, route) else {
+        let Ok(edit) = edit(&self.anchors, &incoming.head, max_uris, route, shown.as_deref()) else {
             return self.refuse(from, StatusCode::BAD_REQUEST, Reason::Malformed);
         };
         // A REPORT is never answered; all else is answered end to end.

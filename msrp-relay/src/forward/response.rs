@@ -13,6 +13,7 @@ use msrp_core::{
 use crate::{
     bindings::BindingId,
     failure::{Context, RequestContext, Tag},
+    forward::shown::rest_of,
     relay::Relay,
 };
 
@@ -87,10 +88,26 @@ impl Relay {
             self.stats.responses_dropped += 1;
             return;
         }
+        let max_uris = self.max_uris();
+        let shown = match context.leg {
+            None => self.shown_from_path(context.from, head, context.own),
+            Some(_) => None,
+        };
         let sent = match (self.table.get_mut(context.from), context.leg) {
-            (Some((connection, _)), None) => connection
-                .forward_response(now, &context.id, head, context.own)
-                .is_ok(),
+            (Some((connection, _)), None) => match shown {
+                None => connection
+                    .forward_response(now, &context.id, head, context.own)
+                    .is_ok(),
+                Some(shown) => {
+                    let to_path = head.to_path(max_uris).ok();
+                    let rest = to_path.and_then(|path| rest_of(&path, context.own));
+                    rest.is_some_and(|rest| {
+                        connection
+                            .forward_response_readdressed(now, &context.id, head, rest, &shown)
+                            .is_ok()
+                    })
+                }
+            },
             (Some((connection, _)), Some((leg, binding))) => {
                 let paths = self.anchors.paths_to(leg, binding);
                 paths.is_some_and(|(to_path, from_path)| {

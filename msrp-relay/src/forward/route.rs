@@ -240,6 +240,7 @@ impl Relay {
                         let query = RelayQuery::NextHop {
                             next: uri.to_uri(),
                             user: binding.user.to_string(),
+                            from: connection.peer().clone(),
                         };
                         return Decision::Wait(self.look_up(from, PendingLookup::NextHop, query));
                     }

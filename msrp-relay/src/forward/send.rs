@@ -158,6 +158,7 @@ impl Relay {
     ) -> Result<(), SendError> {
         let max_uris = self.max_uris();
         let now = self.now;
+        let shown = self.shown_to(key, route);
         // Taken apart, as the request, its context and the connection are lent side by side: nothing of them moves.
         let Self {
             incoming,
@@ -181,7 +182,7 @@ impl Relay {
         let flag = incoming.ended.unwrap_or(ContinuationFlag::Complete);
         let body = incoming.held.take();
         let range = settle_range(incoming.range, body.len() as u64, flag);
-        let edit = edit(anchors, &incoming.head, max_uris, route)
+        let edit = edit(anchors, &incoming.head, max_uris, route, shown.as_deref())
             .map_err(|_| SendError::Encode(msrp_core::codec::EncodeError::HeaderValue))?;
         let (failure_report, tag) = match (incoming.failure_report, incoming.head.message_id().ok().flatten())
         {

@@ -24,7 +24,7 @@ mod stats;
 
 pub use self::{
     handle::{Handle, HandleError, ServerCall},
-    host::{Host, ServerError},
+    host::{Answering, Host, ServerError},
     server::Server,
     shards::{Shards, ShardsHandle},
     stats::{ListenerStats, ServerStats},

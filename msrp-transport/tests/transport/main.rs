@@ -1,5 +1,6 @@
 //! The drivers and layers, mostly over real sockets. The same tests run with mio, tokio and smol.
 
+mod answering;
 mod backpressure;
 mod connecting;
 mod conversation;
