@@ -1,7 +1,7 @@
 # Starting and stopping the servers that compare.sh and memory.sh measure. Sourced, not run.
 #
-# start NAME [COMMAND...] starts ours, kamailio, yardstick or bare by COMMAND (such as `taskset -c 0`) and sets server_pid,
-# server_uri and server_flags; stop ends it.
+# start NAME [COMMAND...] starts ours, kamailio, haproxy, yardstick or bare (ours-tls, bare-tls: over TLS) by COMMAND (such
+# as `taskset -c 0`) and sets server_pid, server_uri and server_flags; stop ends it.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 target=${CARGO_TARGET_DIR:-$here/../target}/release
@@ -30,7 +30,7 @@ trap 'stop; rm -rf "$scratch"' EXIT
 ready_address() {
   local address
   for _ in {1..100}; do
-    address=$(sed -n 's/^listening on \(msrp:\/\/\)\?//p' "$scratch/out")
+    address=$(sed -n 's/^listening on \(msrps\?:\/\/\)\?//p' "$scratch/out")
     if [[ -n $address ]]; then
       echo "$address"
       return
@@ -40,24 +40,36 @@ ready_address() {
 }
 
 start() {
-  local name=$1 address=''
+  local name=$1 address='' scheme=msrp
   shift
+  [[ $name == *-tls ]] && scheme=msrps
   server_flags=()
   : >"$scratch/out"
   case $name in
-    ours)
-      RUST_LOG=off "$@" "$target/msrp-relay" --listen msrp://127.0.0.1:0 --user load:secret --allow-plain-auth \
+    ours | ours-tls)
+      RUST_LOG=off "$@" "$target/msrp-relay" --listen "$scheme://127.0.0.1:0" --user load:secret --allow-plain-auth \
         ${RELAY_FLAGS:-} >"$scratch/out" 2>"$scratch/err" &
       server_pid=$!
       address=$(ready_address)
       ;;
-    bare | yardstick)
-      local answer=()
-      [[ $name == bare ]] || answer=(--answer)
-      "$@" "$target/bare-forwarder" --listen 127.0.0.1:0 ${answer[@]+"${answer[@]}"} >"$scratch/out" 2>"$scratch/err" &
+    bare | bare-tls | yardstick)
+      local flags=()
+      [[ $name == yardstick ]] && flags=(--answer)
+      [[ $name == bare-tls ]] && flags=(--tls)
+      "$@" "$target/bare-forwarder" --listen 127.0.0.1:0 ${flags[@]+"${flags[@]}"} >"$scratch/out" 2>"$scratch/err" &
       server_pid=$!
       address=$(ready_address)
-      server_flags=(--mode "$name")
+      server_flags=(--mode "${name%-tls}")
+      ;;
+    haproxy)
+      # The generator listens at the second port once it runs; HAProxy connects to it for each client.
+      local port=$((20000 + RANDOM % 5000)) behind=$((25000 + RANDOM % 5000))
+      HAPROXY_LISTEN=127.0.0.1:$port HAPROXY_SERVER=127.0.0.1:$behind "$@" haproxy -db -f "$here/haproxy.cfg" \
+        >"$scratch/out" 2>"$scratch/err" &
+      server_pid=$!
+      sleep 1
+      address=127.0.0.1:$port
+      server_flags=(--mode bare --accept "127.0.0.1:$behind")
       ;;
     kamailio)
       # Below the ports that clients are given.
@@ -77,7 +89,7 @@ start() {
       ;;
   esac
   [[ -n $address ]] && kill -0 "$server_pid" 2>/dev/null || fail "$name did not start: $(tail -3 "$scratch/err")"
-  server_uri=msrp://$address
+  server_uri=$scheme://$address
 }
 
 # The number behind a name in the last result.

@@ -5,3 +5,4 @@
 
 pub mod forwarder;
 pub mod load;
+pub mod tls_forwarder;

@@ -119,11 +119,15 @@ impl<'a> Clients<'a> {
 
 impl Client {
     fn connect(options: &Options, index: usize, registry: &Registry) -> Result<Self, LoadError> {
-        let link = Link::connect(options.relay.address, registry, Token(index))?;
+        let link = Link::connect(&options.relay, registry, Token(index))?;
         let mut client = Self {
             index,
             who: options.credentials(index),
-            uri: format!("msrp://{}/loada{index};tcp", link.local_addr()?),
+            uri: format!(
+                "{}://{}/loada{index};tcp",
+                options.relay.scheme(),
+                link.local_addr()?
+            ),
             link,
             requests: 0,
             handshakes: 0,

@@ -7,7 +7,7 @@ use std::{
 
 use mio::{Interest, Registry, Token, net::TcpStream};
 
-use super::{LoadError, wire::Frames};
+use super::{LoadError, options::Relay, stream::Stream, wire::Frames};
 
 /// Octets that are read with one call at most.
 pub const READ: usize = 256 * 1024;
@@ -26,7 +26,7 @@ pub enum Input {
 /// A connection.
 #[derive(Debug)]
 pub struct Link {
-    stream: TcpStream,
+    stream: Stream<TcpStream>,
     /// Where it is in its frames.
     pub frames: Frames,
     /// Octets of a frame whose rest has not come.
@@ -44,30 +44,31 @@ impl Link {
     ///
     /// # Errors
     /// [`LoadError::Io`].
-    pub fn new(stream: net::TcpStream, registry: &Registry, token: Token) -> Result<Self, LoadError> {
-        stream
-            .set_nonblocking(true)
+    pub fn new(stream: Stream<net::TcpStream>, registry: &Registry, token: Token) -> Result<Self, LoadError> {
+        let stream = stream
+            .into_mio()
             .map_err(|error| LoadError::Io("socket options", error))?;
-        Self::with(TcpStream::from_std(stream), registry, token)
+        Self::with(stream, registry, token)
     }
 
     /// Connects; what is in [`out`](Self::out) is written once that has succeeded.
     ///
     /// # Errors
     /// [`LoadError`].
-    pub fn connect(address: SocketAddr, registry: &Registry, token: Token) -> Result<Self, LoadError> {
+    pub fn connect(relay: &Relay, registry: &Registry, token: Token) -> Result<Self, LoadError> {
+        let address = relay.address;
         let stream = TcpStream::connect(address).map_err(|error| LoadError::Connect(address, error))?;
         stream
             .set_nodelay(true)
             .map_err(|error| LoadError::Io("socket options", error))?;
-        let mut link = Self::with(stream, registry, token)?;
+        let mut link = Self::with(relay.stream(stream)?, registry, token)?;
         link.writable = false;
         Ok(link)
     }
 
-    fn with(mut stream: TcpStream, registry: &Registry, token: Token) -> Result<Self, LoadError> {
+    fn with(mut stream: Stream<TcpStream>, registry: &Registry, token: Token) -> Result<Self, LoadError> {
         registry
-            .register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)
+            .register(stream.source(), token, Interest::READABLE | Interest::WRITABLE)
             .map_err(|error| LoadError::Io("epoll", error))?;
         Ok(Self {
             stream,
@@ -86,6 +87,7 @@ impl Link {
     /// [`LoadError::Io`].
     pub fn local_addr(&self) -> Result<SocketAddr, LoadError> {
         self.stream
+            .socket()
             .local_addr()
             .map_err(|error| LoadError::Io("local address", error))
     }
@@ -108,7 +110,7 @@ impl Link {
                 Ok(Input::Closed)
             }
             // Edge-triggered: a read that does not fill the buffer has emptied the socket.
-            Ok(len) if len < READ => Ok(Input::Last(kept + len)),
+            Ok(len) if len < READ && self.stream.short_read_empties() => Ok(Input::Last(kept + len)),
             Ok(len) => Ok(Input::More(kept + len)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Input::Last(kept)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Input::More(kept)),
@@ -135,9 +137,9 @@ impl Link {
         self.writable && !self.closed
     }
 
-    /// Octets that wait.
+    /// Octets that wait; what TLS holds counts as one.
     pub fn waiting(&self) -> usize {
-        self.out.len() - self.written
+        self.out.len() - self.written + usize::from(self.stream.holds_output())
     }
 
     /// Writes what waits, as far as the socket takes it.
@@ -146,6 +148,7 @@ impl Link {
     /// [`LoadError::Io`].
     pub fn flush(&mut self) -> Result<(), LoadError> {
         while self.is_writable() && self.waiting() > 0 {
+            // Without octets it lets the socket take what TLS holds.
             match self.stream.write(&self.out[self.written..]) {
                 Ok(len) => self.written += len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
@@ -154,7 +157,7 @@ impl Link {
                 Err(error) => return Err(LoadError::Io("write", error)),
             }
         }
-        if self.waiting() == 0 {
+        if self.written == self.out.len() {
             self.out.clear();
             self.written = 0;
         } else if self.written > READ {

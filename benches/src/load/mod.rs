@@ -23,6 +23,7 @@ pub mod pair;
 pub mod report;
 pub mod server;
 pub mod setup;
+pub mod stream;
 pub mod wire;
 
 pub use error::LoadError;

@@ -1,10 +1,20 @@
 //! The command line of `msrp-load`.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, ToSocketAddrs},
+    sync::Arc,
+};
 
 use clap::{Parser, ValueEnum};
+use rustls::{ClientConfig, pki_types::ServerName};
 
-use super::{LoadError, body::STAMP, credentials::Credentials};
+use super::{
+    LoadError,
+    body::STAMP,
+    credentials::Credentials,
+    stream::{Stream, unchecked},
+};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize)]
@@ -26,7 +36,7 @@ pub enum Mode {
     Deaf,
 }
 
-/// Drives an MSRP relay (RFC 4976) over plain TCP.
+/// Drives an MSRP relay (RFC 4976) over TCP, or over TLS with whatever certificate the relay has.
 ///
 /// Receivers check number, order and content of what they get and answer each SEND with 200. A message is in flight
 /// until its receiver has all of it and its sender has all the answers. Exit status: 0 measured, 1 the server failed,
@@ -39,7 +49,7 @@ pub enum Mode {
 )]
 pub struct Options {
     /// The relay, or the bare forwarder.
-    #[arg(long, value_name = "msrp://HOST:PORT", value_parser = relay_address)]
+    #[arg(long, value_name = "msrp[s]://HOST:PORT", value_parser = relay_address)]
     pub relay: Relay,
     /// What to measure.
     #[arg(long, value_enum, default_value = "messages")]
@@ -91,6 +101,9 @@ pub struct Options {
     /// The server's process, for its processor time and memory; what it has started counts with it.
     #[arg(long, value_name = "PID")]
     pub server_pid: Option<u32>,
+    /// Mode bare: take the receivers' connections here, for a forwarder that connects to a server of its own (HAProxy).
+    #[arg(long, value_name = "IP:PORT", value_parser = listener)]
+    pub accept: Option<Arc<TcpListener>>,
     /// Threads of the generator.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     pub threads: usize,
@@ -106,6 +119,28 @@ pub struct Relay {
     pub address: SocketAddr,
     /// The URI that AUTH names.
     pub uri: String,
+    /// For `msrps`: what clients need, and the name that they expect.
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+}
+
+impl Relay {
+    /// The scheme of its URI, which clients take for theirs.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "msrps" } else { "msrp" }
+    }
+
+    /// What a client speaks over on a socket to it.
+    ///
+    /// # Errors
+    /// [`LoadError::Io`].
+    pub fn stream<S>(&self, socket: S) -> Result<Stream<S>, LoadError> {
+        match &self.tls {
+            None => Ok(Stream::plain(socket)),
+            Some((config, name)) => {
+                Stream::tls(socket, config, name).map_err(|error: io::Error| LoadError::Io("TLS", error))
+            }
+        }
+    }
 }
 
 impl Options {
@@ -134,6 +169,9 @@ impl Options {
         if self.mode == Mode::Yardstick && self.chunk_octets() < self.size {
             return fail("--mode yardstick: messages go in one chunk");
         }
+        if self.accept.is_some() && (self.mode != Mode::Bare || self.threads > 1) {
+            return fail("--accept: goes with --mode bare and one thread");
+        }
         if self.threads > self.pairs {
             return fail("--threads: no more than --pairs");
         }
@@ -161,11 +199,13 @@ impl Options {
 }
 
 fn relay_address(text: &str) -> Result<Relay, String> {
-    let authority = text
-        .strip_prefix("msrp://")
-        .ok_or("msrp://HOST:PORT is wanted (plain TCP)")?
-        .trim_end_matches(";tcp")
-        .trim_end_matches('/');
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let tls = match scheme {
+        "msrp" => None,
+        "msrps" => Some(unchecked()),
+        _ => return Err("msrp://HOST:PORT (TCP) or msrps://HOST:PORT (TLS) is wanted".to_owned()),
+    };
+    let authority = rest.trim_end_matches(";tcp").trim_end_matches('/');
     let addresses: Vec<_> = authority
         .to_socket_addrs()
         .map_err(|error| error.to_string())?
@@ -175,10 +215,22 @@ fn relay_address(text: &str) -> Result<Relay, String> {
         .iter()
         .find(|address| address.is_ipv4())
         .or(addresses.first());
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
     Ok(Relay {
         address: *address.ok_or("no address of this name")?,
-        uri: format!("msrp://{authority};tcp"),
+        uri: format!("{scheme}://{authority};tcp"),
+        tls: match tls {
+            Some(config) => Some((config, name.map_err(|_| "not the name of a host")?)),
+            None => None,
+        },
     })
+}
+
+fn listener(text: &str) -> Result<Arc<TcpListener>, String> {
+    TcpListener::bind(text)
+        .map(Arc::new)
+        .map_err(|error| error.to_string())
 }
 
 fn octets(text: &str) -> Result<u64, String> {
@@ -230,7 +282,9 @@ mod tests {
         let relay = relay_address("msrp://127.0.0.1:2855").unwrap();
         assert_eq!(relay.uri, "msrp://127.0.0.1:2855;tcp");
         assert_eq!(relay.address.port(), 2855);
-        assert!(relay_address("msrps://127.0.0.1:2855").is_err());
+        let relay = relay_address("msrps://[::1]:2855").unwrap();
+        assert_eq!((relay.scheme(), &*relay.uri), ("msrps", "msrps://[::1]:2855;tcp"));
+        assert!(relay_address("http://127.0.0.1:2855").is_err());
         assert!(relay_address("msrp://127.0.0.1").is_err());
     }
 
@@ -250,5 +304,7 @@ mod tests {
         assert!(check(&["--threads", "2", "--rate", "5"]).is_err());
         assert!(check(&["--mode", "yardstick", "--rate", "5"]).is_ok());
         assert!(check(&["--mode", "yardstick", "--chunk", "100"]).is_err());
+        assert!(check(&["--accept", "127.0.0.1:0"]).is_err());
+        assert!(check(&["--accept", "127.0.0.1:0", "--mode", "bare"]).is_ok());
     }
 }

@@ -10,6 +10,7 @@ use super::{
     LoadError, Options,
     credentials::{Challenge, Credentials, write_auth},
     options::Mode,
+    stream::Stream,
     wire::{Frame, Frames},
 };
 
@@ -20,9 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Session {
     /// Who sends.
-    pub sender: TcpStream,
+    pub sender: Stream<TcpStream>,
     /// Who receives.
-    pub receiver: TcpStream,
+    pub receiver: Stream<TcpStream>,
     /// To-Path of the sender's requests.
     pub to_path: String,
     /// URI of the sender.
@@ -38,7 +39,15 @@ pub struct Session {
 pub fn session(options: &Options, index: usize) -> Result<Session, LoadError> {
     // The bare forwarder joins connections in the order in which they come: the sender's first.
     let mut sender = Client::connect(options, "s", index)?;
-    let mut receiver = Client::connect(options, "r", index)?;
+    let mut receiver = match &options.accept {
+        Some(listener) => {
+            let accepted = listener
+                .accept()
+                .map_err(|error| LoadError::Io("--accept", error))?;
+            Client::with(Stream::plain(accepted.0), "msrp", "r", index)?
+        }
+        None => Client::connect(options, "r", index)?,
+    };
     let mut path = Vec::new();
     if matches!(options.mode, Mode::Bare | Mode::Yardstick) {
         // As long as a URI that a relay gives.
@@ -69,7 +78,7 @@ pub fn session(options: &Options, index: usize) -> Result<Session, LoadError> {
 #[derive(Debug)]
 pub struct Client {
     /// Its connection.
-    pub stream: TcpStream,
+    pub stream: Stream<TcpStream>,
     /// Its own URI.
     pub uri: String,
     tids: u32,
@@ -83,14 +92,24 @@ impl Client {
     pub fn connect(options: &Options, kind: &str, index: usize) -> Result<Self, LoadError> {
         let address = options.relay.address;
         let stream = TcpStream::connect(address).map_err(|error| LoadError::Connect(address, error))?;
-        let local = stream
+        let mut stream = options.relay.stream(stream)?;
+        // The bare forwarder joins connections in the order in which it gets to know them.
+        stream
+            .handshake()
+            .map_err(|error| LoadError::Io("TLS handshake", error))?;
+        Self::with(stream, options.relay.scheme(), kind, index)
+    }
+
+    fn with(stream: Stream<TcpStream>, scheme: &str, kind: &str, index: usize) -> Result<Self, LoadError> {
+        let socket = stream.socket();
+        let local = socket
             .set_nodelay(true)
-            .and_then(|()| stream.set_read_timeout(Some(PATIENCE)))
-            .and_then(|()| stream.local_addr())
+            .and_then(|()| socket.set_read_timeout(Some(PATIENCE)))
+            .and_then(|()| socket.local_addr())
             .map_err(|error| LoadError::Io("socket options", error))?;
         Ok(Self {
+            uri: format!("{scheme}://{local}/load{kind}{index};tcp"),
             stream,
-            uri: format!("msrp://{local}/load{kind}{index};tcp"),
             tids: 0,
         })
     }

@@ -16,7 +16,7 @@ fn load(flags: &[&str]) -> Output {
 fn wrong_options_end_with_2() {
     for flags in [
         &[][..],
-        &["--relay", "msrps://127.0.0.1:1"],
+        &["--relay", "http://127.0.0.1:1"],
         &["--relay", "msrp://127.0.0.1:1", "--size", "3"],
         &["--relay", "msrp://127.0.0.1:1", "--mode", "idle"],
         &["--relay", "msrp://127.0.0.1:1", "--no-such-flag"],
