@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::pair::{Pair, template};
 use bytes::{Bytes, BytesMut};
 use msrp_core::{
-    connection::{CloseReason, Connection, ConnectionConfig, Event, Outcome, SendError, Timer, WriteError},
+    connection::{
+        CloseReason, Connection, ConnectionConfig, Event, Outcome, OutgoingId, SendError, Timer, WriteError,
+    },
     grammar::{ByteRange, ContinuationFlag, FailureReport},
 };
 
@@ -159,4 +161,96 @@ fn chunks_of_lanes_wait_while_as_many_transactions_run_as_may() {
     let events = pair.b_events();
     assert_eq!(crate::pair::received(&events).len(), 10_000);
     assert_eq!(pair.a.connection.open_transactions(), 0);
+}
+
+fn write(connection: &mut Connection, now: std::time::Instant, lane: OutgoingId, octets: usize) {
+    connection
+        .write(now, lane, Bytes::from(vec![b'x'; octets]))
+        .unwrap();
+}
+
+/// The relay's case: two messages come in on one connection, which has to wait with the second, so that the first gets no
+/// octets either.
+#[test]
+fn a_short_open_chunk_does_not_hold_up_the_room_that_others_fill() {
+    let config = ConnectionConfig::new().send_high(16 * 1024);
+    let mut pair = Pair::with_config(config);
+    let head = || template(FailureReport::Yes, Some("text/plain"));
+    let now = pair.now;
+    let a = &mut pair.a.connection;
+    let first = a.open_send(head(), 1, None, FailureReport::Yes, 1).unwrap();
+    let second = a.open_send(head(), 1, None, FailureReport::Yes, 2).unwrap();
+    write(a, now, first, 100);
+    assert!(pair.a.take(now, usize::MAX).is_some(), "its chunk is open");
+    let a = &mut pair.a.connection;
+    write(a, now, second, 20_000);
+    let more = a.write(now, second, Bytes::from_static(b"more"));
+    assert!(matches!(more, Err(WriteError::Blocked(_))));
+    let left: usize = std::iter::from_fn(|| pair.a.take(now, 4_096))
+        .map(|octets| octets.len())
+        .sum();
+    assert!(left > 20_000, "{left} octets left without any time having passed");
+    let told = pair.a.connection.poll_event(now);
+    assert!(matches!(told, Some(Event::ChunkSent { tag: 1, .. })), "{told:?}");
+    let told = pair.a.connection.poll_event(now);
+    assert!(
+        matches!(told, Some(Event::Writable { outgoing }) if outgoing == second),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn an_open_chunk_is_not_short_of_octets_while_some_wait_for_the_transport() {
+    let mut pair = Pair::new();
+    let head = || template(FailureReport::Yes, Some("text/plain"));
+    let now = pair.now;
+    let a = &mut pair.a.connection;
+    let first = a.open_send(head(), 1, None, FailureReport::Yes, 1).unwrap();
+    let second = a.open_send(head(), 1, None, FailureReport::Yes, 2).unwrap();
+    write(a, now, first, 100);
+    assert!(
+        a.poll_transmit(now, 65_536).is_some(),
+        "the transport takes none of it"
+    );
+    write(a, now, second, 100);
+    assert!(a.poll_transmit(now, 65_536).is_some());
+    assert_ne!(a.timeout_reason(), Some(Timer::ChunkStall));
+    pair.advance(Duration::from_secs(1));
+    let now = pair.now;
+    // The socket takes all: from now on the chunk is short of octets.
+    assert!(pair.a.take(now, usize::MAX).is_some());
+    assert!(pair.a.take(now, usize::MAX).is_none());
+    assert_eq!(pair.a.connection.timeout_reason(), Some(Timer::ChunkStall));
+    pair.advance(Duration::from_millis(100));
+    let octets = pair.a.take(pair.now, usize::MAX).unwrap();
+    assert!(
+        octets.starts_with(b"\r\n-------"),
+        "the first gives way to the second"
+    );
+}
+
+#[test]
+fn a_chunk_with_all_octets_of_its_message_waits_for_its_end() {
+    let mut pair = Pair::new();
+    let head = template(FailureReport::Yes, Some("text/plain"));
+    let now = pair.now;
+    let a = &mut pair.a.connection;
+    let lane = a.open_send(head, 1, Some(5_000), FailureReport::Yes, 1).unwrap();
+    write(a, now, lane, 5_000);
+    assert!(pair.a.take(now, usize::MAX).is_some());
+    let a = &mut pair.a.connection;
+    send_text(a, now);
+    assert!(
+        pair.a.take(now, usize::MAX).is_none(),
+        "not for a chunk without octets"
+    );
+    pair.a
+        .connection
+        .finish(now, lane, ContinuationFlag::Complete)
+        .unwrap();
+    let rest = pair.a.take(now, usize::MAX).unwrap();
+    let rest = String::from_utf8_lossy(&rest).into_owned();
+    let end = rest.lines().nth(1).unwrap();
+    assert!(end.starts_with("-------") && end.ends_with('$'), "{rest}");
+    assert!(rest.contains("\r\ntext\r\n"), "{rest}");
 }

@@ -147,6 +147,11 @@ impl Send {
         self.wants_send_ready = true;
     }
 
+    /// Whether anybody was told that there is no room, and has not heard since that there is.
+    fn somebody_is_blocked(&self) -> bool {
+        self.wants_send_ready || self.blocked_lanes > 0
+    }
+
     pub(super) fn forget_stall(&mut self) {
         self.stalled_since = None;
     }

@@ -28,7 +28,7 @@ pub(super) struct OpenChunk {
     has_body: bool,
     /// The last octets staged, as far as they may be the beginning of this chunk's end-line.
     carry: BytesMut,
-    /// Since when there has been nothing to send in it.
+    /// Since when there has been nothing to send in it, with nothing waiting for the transport either.
     starved_since: Option<Instant>,
 }
 
@@ -162,7 +162,10 @@ impl Connection {
         let quantum = self.config.quantum as u64;
         let Some(open) = &self.send.open else { return false };
         let (slot, sent, fixed) = (open.outgoing.slot, open.sent, open.fixed);
-        let interruptible = fixed.is_none() && sent >= INTERRUPTIBLE_ABOVE;
+        // With all octets of the message in it, a chunk is not cut for the sake of the end-line: that is due at once, and a
+        // chunk without octets would have to be made for it.
+        let whole = sent > 0 && open.total == Some((open.start + sent).saturating_sub(1));
+        let interruptible = fixed.is_none() && sent >= INTERRUPTIBLE_ABOVE && !whole;
         if interruptible && self.others_wait(sent >= quantum) {
             self.interrupt(now);
             return true;
@@ -212,10 +215,15 @@ impl Connection {
                     true
                 }
                 None => {
-                    if let Some(open) = &mut self.send.open {
+                    // As long as something waits for the transport, nothing is late.
+                    let dry = self.send.staged.is_empty();
+                    if dry && let Some(open) = &mut self.send.open {
                         open.starved_since.get_or_insert(now);
                     }
-                    if interruptible && self.others_wait(true) {
+                    // Whoever is told that there is no room may be the one on whom this chunk's next octets depend: two
+                    // messages from one connection, which waits with the second. Then only the end of the chunk helps.
+                    let held_up = dry && fixed.is_none() && !whole && self.send.somebody_is_blocked();
+                    if (interruptible || held_up) && self.others_wait(true) {
                         self.interrupt(now);
                         return true;
                     }
