@@ -145,7 +145,11 @@ impl TlsForwarder {
     /// Moves what has come from one end to the other.
     fn forward(&mut self, from: usize) {
         while let Some([even, odd]) = self.pairs.get_mut(from / 2) {
-            let (end, to) = if from % 2 == 0 { (even, odd) } else { (odd, even) };
+            let (end, to) = if from.is_multiple_of(2) {
+                (even, odd)
+            } else {
+                (odd, even)
+            };
             let Some(end) = end else { return };
             let shaking = end.session.is_handshaking();
             let blocked = to.as_ref().is_none_or(|to| to.session.wants_write());

@@ -21,7 +21,11 @@ pub(crate) enum Tag {
 
 const LANE: u64 = 1 << 32;
 
+/// Bits of the serial that tells a lane from those that stood in its place before.
+const SERIAL: u32 = u32::MAX >> 1;
+
 impl Tag {
+    /// What a tag names; whether a lane is still the one that was meant, only [`Relay::tag_of`] tells.
     pub(crate) fn of(tag: u64) -> Self {
         let index = tag as u32;
         if tag & LANE == 0 {
@@ -31,12 +35,18 @@ impl Tag {
         }
     }
 
+    /// The tag of a context; a lane's is made by [`lane_tag`].
     pub(crate) fn number(self) -> u64 {
         match self {
             Self::Context(index) => u64::from(index),
-            Self::Lane(index) => u64::from(index) | LANE,
+            Self::Lane(index) => lane_tag(index, 0),
         }
     }
+}
+
+/// The tag of a lane: where it stands, and which of those that stood there it is.
+pub(crate) fn lane_tag(index: u32, serial: u32) -> u64 {
+    u64::from(index) | LANE | u64::from(serial & SERIAL) << 33
 }
 
 /// What was sent whole to a next hop and has not come to its end.
@@ -222,6 +232,17 @@ fn chunk_of<'a>(contexts: &'a Contexts, lanes: &'a Slab<Lane>, tag: Tag) -> Opti
 }
 
 impl Relay {
+    /// What a connection's tag names; none for a lane that is gone, whose place another may have taken.
+    pub(crate) fn tag_of(&self, tag: u64) -> Option<Tag> {
+        match Tag::of(tag) {
+            Tag::Context(index) => Some(Tag::Context(index)),
+            Tag::Lane(index) => {
+                let lane = self.lanes.get(index as usize)?;
+                (lane_tag(index, lane.serial) == tag).then_some(Tag::Lane(index))
+            }
+        }
+    }
+
     /// What the origin of a chunk wants to hear.
     pub(crate) fn failure_report_of(&self, tag: Tag) -> Option<FailureReport> {
         chunk_of(&self.contexts, &self.lanes, tag).map(|context| context.failure_report)

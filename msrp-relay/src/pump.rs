@@ -98,7 +98,7 @@ impl Relay {
                 tracked,
                 ..
             } => {
-                if let Tag::Lane(lane) = Tag::of(tag) {
+                if let Some(Tag::Lane(lane)) = self.tag_of(tag) {
                     self.on_chunk_sent(lane, range, flag, tracked);
                 }
             }
@@ -108,7 +108,11 @@ impl Relay {
                 outcome,
                 after,
                 ..
-            } => self.on_transaction_ended(handle, Tag::of(tag), range, outcome, after),
+            } => {
+                if let Some(tag) = self.tag_of(tag) {
+                    self.on_transaction_ended(handle, tag, range, outcome, after);
+                }
+            }
             Event::Writable { .. } | Event::SendReady => {
                 self.flush_lanes(handle);
                 self.wake_waiters(handle);

@@ -50,6 +50,8 @@ pub struct Relay {
     pub(crate) incoming: Slab<Incoming>,
     pub(crate) contexts: Contexts,
     pub(crate) lanes: Slab<Lane>,
+    /// The serial of the latest lane.
+    pub(crate) lane_serial: u32,
     pub(crate) hops: Hops,
     pub(crate) anchors: Anchors,
     pub(crate) peers: Peers,
@@ -115,6 +117,7 @@ impl Relay {
             incoming: Slab::new(),
             contexts: Contexts::default(),
             lanes: Slab::new(),
+            lane_serial: 0,
             hops: Hops::default(),
             anchors: Anchors::default(),
             peers: Peers::default(),

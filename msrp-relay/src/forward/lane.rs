@@ -13,7 +13,7 @@ use msrp_core::{
 use crate::{
     anchor::table::edit,
     connection::Wait,
-    failure::{ChunkContext, Tag},
+    failure::{ChunkContext, Tag, lane_tag},
     forward::{Reason, incoming::Held},
     relay::Relay,
     session::Traffic,
@@ -23,6 +23,8 @@ use crate::{
 /// failures.
 #[derive(Debug)]
 pub(crate) struct Lane {
+    /// Tells it from those that stood in its place before.
+    pub(crate) serial: u32,
     pub(crate) context: ChunkContext,
     pub(crate) out: ConnectionHandle,
     pub(super) outgoing: OutgoingId,
@@ -90,7 +92,8 @@ impl Relay {
         };
         let failure_report = incoming.failure_report;
         let index = self.lanes.vacant_key() as u32;
-        let tag = Tag::Lane(index).number();
+        let serial = self.lane_serial.wrapping_add(1);
+        let tag = lane_tag(index, serial);
         let template = HeadTemplate::forward(&edit);
         let (start, total) = (incoming.range.start, incoming.range.total);
         let opened = match self.table.get_mut(route.out) {
@@ -112,7 +115,9 @@ impl Relay {
             edit.own_uri(),
             edit.from_path(),
         );
+        self.lane_serial = serial;
         let lane = self.lanes.insert(Lane {
+            serial,
             context,
             out: route.out,
             outgoing,

@@ -165,7 +165,9 @@ impl Relay {
             .unwrap_or_default();
         let mut reported = BTreeSet::new();
         for lost in lost {
-            let tag = Tag::of(lost.tag);
+            let Some(tag) = self.tag_of(lost.tag) else {
+                continue;
+            };
             let wants = match self.failure_report_of(tag) {
                 Some(FailureReport::Yes) => true,
                 Some(FailureReport::Partial) => !lost.left,
