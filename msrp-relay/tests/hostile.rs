@@ -456,6 +456,92 @@ fn many_short_messages_for_a_deaf_receiver() {
     assert_eq!(siege.world.relay.open_transactions(), 0);
 }
 
+/// One who reads and answers nothing: what is remembered of him is bounded, and his correspondent waits.
+#[test]
+fn many_short_messages_for_one_who_never_answers() {
+    const UNANSWERED: usize = 64;
+    let mut siege = Besieged::with(config().connection(connection().unanswered_high(UNANSWERED)));
+    let (carol, uri) = siege.world.client("alice", "secret");
+    let (mute, mute_uri) = siege.world.client("bob", "hidden");
+    let path = format!("{uri} {mute_uri} {BOB}");
+    let mut fed = 0;
+    let mut feed = |siege: &mut Besieged| {
+        while siege.world.relay_wants_read(carol) {
+            let id = format!("msg{fed:06}");
+            let chunk = send(&id, &path, ALICE, "", "1-5/5", "hello", '$').replace("87652", &id);
+            siege.world.feed(carol, chunk);
+            fed += 1;
+            assert!(fed < 10_000, "it is asked to write for ever");
+        }
+    };
+    feed(&mut siege);
+    assert_eq!(siege.world.frames(mute).len(), UNANSWERED);
+    assert_eq!(siege.world.relay.open_transactions(), UNANSWERED);
+    siege.talk();
+    // After 30 s they are given up: carol is told, and asked to go on.
+    siege.world.advance(Duration::from_secs(31));
+    let told = siege.world.frames(carol);
+    let reports = told.iter().filter(|frame| frame.start == "REPORT").count();
+    assert_eq!(reports, UNANSWERED);
+    assert!(!siege.world.frames(mute).is_empty());
+    feed(&mut siege);
+    assert_eq!(siege.world.relay.open_transactions(), UNANSWERED);
+    siege.talk();
+}
+
+/// Two who send each other so much that neither has answered: neither is kept from being read for the other's sake.
+#[test]
+fn two_who_wait_for_each_others_answers() {
+    const UNANSWERED: usize = 64;
+    let mut siege = Besieged::with(config().connection(connection().unanswered_high(UNANSWERED)));
+    let ((carol, uri), (dave, dave_uri)) = siege.world.pair();
+    let paths = [
+        (carol, format!("{uri} {dave_uri} {BOB}"), ALICE),
+        (dave, format!("{dave_uri} {uri} {ALICE}"), BOB),
+    ];
+    let mut unanswered = Vec::new();
+    let mut refused = 0;
+    for number in 0..4 * UNANSWERED {
+        for (from, path, own) in &paths {
+            let id = format!("both{number:05}");
+            let chunk = send(&id, path, own, "", "1-5/5", "hello", '$').replace("87652", &id);
+            siege.world.feed(*from, chunk);
+        }
+        for (from, ..) in &paths {
+            for frame in siege.world.frames(*from) {
+                match frame.start.as_str() {
+                    "SEND" => unanswered.push((*from, frame)),
+                    _ => refused += usize::from(frame.start_code() == 413),
+                }
+            }
+        }
+    }
+    assert!(refused > 0, "one of the two may not wait");
+    assert!(siege.world.relay.open_transactions() <= 2 * UNANSWERED);
+    // Their answers are read, and everything goes on without any time having passed.
+    let before = unanswered.len();
+    while let Some((who, frame)) = unanswered.pop() {
+        let own = if who == carol { ALICE } else { BOB };
+        let hop = frame.back_path().split(' ').next().unwrap().to_owned();
+        let id = &frame.id;
+        let back = format!("MSRP {id} 200 OK\r\nTo-Path: {hop}\r\nFrom-Path: {own}\r\n-------{id}$\r\n");
+        siege.world.feed(who, back);
+        for (who, ..) in &paths {
+            let heard = siege.world.frames(*who);
+            unanswered.extend(
+                heard
+                    .into_iter()
+                    .filter(|frame| frame.start == "SEND")
+                    .map(|frame| (*who, frame)),
+            );
+        }
+    }
+    assert!(before >= UNANSWERED);
+    assert_eq!(siege.world.relay.open_transactions(), 0);
+    assert!(siege.world.relay_wants_read(carol) && siege.world.relay_wants_read(dave));
+    siege.talk();
+}
+
 /// Messages that never end: as many as may be are open, the others are refused, and in the end all are given up.
 #[test]
 fn messages_that_never_end() {

@@ -11,10 +11,9 @@ use crate::codec::{DecoderLimits, Framing};
 /// its [watermark](Self::lane_watermarks); slices that have to wait are copied when they are small, so that at most eight
 /// times their octets are kept alive by them. With the defaults: 256 KiB + 64 KiB received, 1.25 MiB to send.
 ///
-/// Of each request that waits for its response there is a record besides: at most
-/// [`max_transactions`](Self::max_transactions) of them, of about 130 octets here and 400 with what a relay keeps, so 26 MiB
-/// with the default. Behind a receiver who reads nothing there are as many as requests wait here and in the kernel's
-/// buffers: a few MiB for messages of 200 octets.
+/// Of each request that waits for its response there is a record besides, of about 130 octets here and 400 with what a
+/// relay keeps. Of whole chunks there are at most [`unanswered_high`](Self::unanswered_high): with the default 2 MiB behind
+/// a receiver who reads nothing, or reads and answers nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionConfig {
     pub(crate) limits: DecoderLimits,
@@ -25,6 +24,7 @@ pub struct ConnectionConfig {
     pub(crate) lane_low: usize,
     pub(crate) max_lanes: usize,
     pub(crate) max_transactions: usize,
+    pub(crate) unanswered_high: usize,
     pub(crate) max_deferred: usize,
     pub(crate) quantum: usize,
     pub(crate) max_chunk: Option<u64>,
@@ -51,6 +51,7 @@ impl Default for ConnectionConfig {
             lane_low: 64 * 1024,
             max_lanes: 1_024,
             max_transactions: 65_536,
+            unanswered_high: 4_096,
             max_deferred: 1_024,
             quantum: 16 * 1024,
             max_chunk: None,
@@ -124,6 +125,15 @@ impl ConnectionConfig {
     /// told [above](Self); a relay counts 512 octets for each against its own bound.
     pub fn max_transactions(mut self, transactions: usize) -> Self {
         self.max_transactions = transactions.clamp(1, 1 << 24);
+        self
+    }
+
+    /// Transactions of ours that await their response at which no whole chunk and no request of another's is taken any more
+    /// ([`SendError::Unanswered`](super::SendError::Unanswered)), until half of them have come to their end. Default
+    /// 4,096, at least 16. Chunks of lanes, which are cut when they are large, are bounded by
+    /// [`max_transactions`](Self::max_transactions) only.
+    pub fn unanswered_high(mut self, transactions: usize) -> Self {
+        self.unanswered_high = transactions.max(16);
         self
     }
 

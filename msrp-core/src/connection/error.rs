@@ -136,6 +136,13 @@ pub enum SendError {
     /// As much waits to be sent as may; [`Event::SendReady`](super::Event::SendReady) tells when there is room.
     #[error("send buffer is full")]
     Blocked,
+    /// As many requests await their response as may before others wait for it;
+    /// [`Event::SendReady`](super::Event::SendReady) tells when half of them have been answered or timed out.
+    #[error("{limit} requests are unanswered")]
+    Unanswered {
+        /// The bound.
+        limit: usize,
+    },
     /// As many transactions run as may.
     #[error("more than {limit} transactions await a response")]
     TooManyTransactions {

@@ -133,6 +133,7 @@ impl Connection {
             self.stats.stray_responses += 1;
             return None;
         };
+        self.tell_answered();
         if code == StatusCode::OK {
             self.note_answer(&head);
         }
@@ -189,6 +190,7 @@ impl Connection {
                 after: None,
             });
         }
+        self.tell_answered();
     }
 
     fn poll_closed(&mut self) -> Option<Event> {

@@ -217,7 +217,11 @@ impl Connection {
         let Some(octets) = from.rx.front_ref().get(repeat.message_id_at..repeat.end) else {
             return false;
         };
-        if self.closing.is_some() || !self.is_stream() || !self.send.takes_at_once(&self.config) {
+        if self.closing.is_some()
+            || !self.is_stream()
+            || !self.send.takes_at_once(&self.config)
+            || self.is_unanswered()
+        {
             return false;
         }
         let range = ByteRange {
@@ -302,6 +306,7 @@ impl Connection {
         let timeout = self.config.transaction_timeout;
         let after = self.transactions.age(self.now, transaction, timeout);
         self.transactions.complete(&id);
+        self.tell_answered();
         self.stats.responses_in += 1;
         self.skip(now, len);
         Some((tag, after))

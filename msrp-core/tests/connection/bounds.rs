@@ -300,3 +300,54 @@ fn only_so_many_answers_are_put_off() {
         "the third is answered as if it had not been put off"
     );
 }
+
+/// A peer who reads and answers nothing is sent no more than so many whole chunks; the answers, or their absence for 30 s,
+/// make room.
+#[test]
+fn whole_chunks_wait_until_half_of_them_are_answered() {
+    let mut pair = Pair::with_config(ConnectionConfig::new().unanswered_high(16));
+    let fill = |pair: &mut Pair| {
+        let head = template(FailureReport::Yes, Some("a/b"));
+        let body = Bytes::from_static(b"hello");
+        let mut sent = 0;
+        let refused = loop {
+            let a = &mut pair.a.connection;
+            let flag = ContinuationFlag::Complete;
+            match a.send_chunk(
+                pair.now,
+                &head,
+                ByteRange::whole(5),
+                &body,
+                flag,
+                FailureReport::Yes,
+                1,
+            ) {
+                Ok(_) => sent += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(refused, SendError::Unanswered { limit: 16 });
+        sent
+    };
+    assert_eq!(fill(&mut pair), 16);
+    while pair.a.take(pair.now, usize::MAX).is_some() {}
+    let ready = |pair: &mut Pair| {
+        let told: Vec<_> = std::iter::from_fn(|| pair.a.connection.poll_event(pair.now)).collect();
+        told.iter()
+            .filter(|event| matches!(event, Event::SendReady))
+            .count()
+    };
+    assert_eq!(ready(&mut pair), 0, "that all have left is not enough");
+    pair.advance(Duration::from_secs(30));
+    assert_eq!(ready(&mut pair), 1);
+    assert_eq!(fill(&mut pair), 16);
+    pair.drive();
+    let told = std::mem::take(&mut pair.a.events);
+    assert_eq!(
+        told.iter()
+            .filter(|event| matches!(event, Event::SendReady))
+            .count(),
+        1
+    );
+    assert_eq!(pair.a.connection.open_transactions(), 0);
+}

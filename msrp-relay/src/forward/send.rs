@@ -136,11 +136,25 @@ impl Relay {
                 self.resume_send(from, key);
             }
             Err(SendError::Blocked) => self.set_wait(from, Wait::Room(route.out)),
+            Err(SendError::Unanswered { .. }) if self.may_wait_for_answers(from) => {
+                self.set_wait(from, Wait::Room(route.out));
+            }
             Err(error) => {
                 let (code, reason) = refusal(error);
                 self.refuse(from, code, reason);
             }
         }
+    }
+
+    /// Whether a connection may wait until another has answered what it was sent. Not one for whose own answers, or room,
+    /// others wait: they would not be read meanwhile, and two that wait for each other would wait for ever. Nor one of
+    /// several sessions.
+    fn may_wait_for_answers(&self, from: ConnectionHandle) -> bool {
+        self.buffers_for(from).is_none()
+            && self
+                .table
+                .get(from)
+                .is_some_and(|(_, data)| data.rare.as_ref().is_none_or(|rare| rare.waiters.is_empty()))
     }
 
     fn names_message(&self, key: u32) -> bool {
@@ -294,9 +308,10 @@ pub(crate) fn settle_range(range: ByteRange, len: u64, flag: ContinuationFlag) -
 pub(crate) fn refusal(error: SendError) -> (StatusCode, Reason) {
     match error {
         SendError::Closed => (StatusCode::NO_SUCH_SESSION, Reason::NoSession),
-        SendError::TooManyTransactions { .. } | SendError::TooManyLanes { .. } | SendError::Blocked => {
-            (StatusCode::STOP_SENDING, Reason::NoRoom)
-        }
+        SendError::TooManyTransactions { .. }
+        | SendError::Unanswered { .. }
+        | SendError::TooManyLanes { .. }
+        | SendError::Blocked => (StatusCode::STOP_SENDING, Reason::NoRoom),
         error => {
             tracing::debug!(%error, "request cannot be forwarded");
             (StatusCode::BAD_REQUEST, Reason::Malformed)

@@ -58,6 +58,8 @@ pub(super) struct Send {
     lanes_queued: usize,
     /// Somebody was told `Blocked` and wants to hear `SendReady`.
     wants_send_ready: bool,
+    /// Somebody was told `Unanswered` and wants to hear `SendReady`.
+    wants_answers: bool,
     /// Lanes that were blocked by the bound of the connection.
     blocked_lanes: usize,
     /// Since when there is output of which nothing has been taken.
@@ -273,6 +275,9 @@ impl Connection {
             self.send.wants_send_ready = true;
             return Err(SendError::Blocked);
         }
+        if tag.is_some() {
+            self.check_answered()?;
+        }
         let Some(method) = edit.head().method() else {
             return Err(EncodeError::Method.into());
         };
@@ -394,6 +399,7 @@ impl Connection {
             self.send.wants_send_ready = true;
             return Err(SendError::Blocked);
         }
+        self.check_answered()?;
         let tag = (failure_report != FailureReport::No).then_some(tag);
         let exact = ByteRange {
             end: Some((range.start + body.len() as u64).saturating_sub(1)),
@@ -712,6 +718,29 @@ impl Connection {
     /// Whether a chunk with so long a body is more than a message of the transport holds.
     fn is_beyond_a_message(&self, len: usize) -> bool {
         self.decoder.framing() == Framing::Message && len as u64 > self.config.message_chunk
+    }
+
+    /// Whether as many requests are unanswered as may: who answers nothing is sent nothing more.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.transactions.len() >= self.config.unanswered_high
+    }
+
+    fn check_answered(&mut self) -> Result<(), SendError> {
+        if self.is_unanswered() {
+            self.send.wants_answers = true;
+            return Err(SendError::Unanswered {
+                limit: self.config.unanswered_high,
+            });
+        }
+        Ok(())
+    }
+
+    /// A transaction has come to its end: tells those who waited for it.
+    pub(super) fn tell_answered(&mut self) {
+        if self.send.wants_answers && self.transactions.len() <= self.config.unanswered_high / 2 {
+            self.send.wants_answers = false;
+            self.events.push_back(Event::SendReady);
+        }
     }
 
     fn check_open(&self) -> Result<(), SendError> {
