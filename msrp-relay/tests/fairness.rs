@@ -148,36 +148,36 @@ fn a_receiver_who_does_not_read_holds_up_nobody_on_the_shared_connection() {
         let (dave, dave_uri) = world.client("alice", "secret");
         let shared = world.accept(tls());
         let path = |uri: &str| format!("{uri} {BOB}");
-        for (uri, to) in [(&bob_uri, bob), (&dave_uri, dave)] {
-            world.feed(shared, chat(&path(uri), &format!("{NEXT} {ALICE}"), "first"));
+        let (from, other) = (
+            format!("{NEXT} {ALICE}"),
+            format!("{NEXT} {ALICE}").replace("alice", "carol"),
+        );
+        for (uri, to, from) in [(&bob_uri, bob, &from), (&dave_uri, dave, &other)] {
+            world.feed(shared, chat(&path(uri), from, "first"));
             position(&world.octets(to), "first");
         }
         world.frames(shared);
         world.set_room(bob, Some(0));
-        let octets = bulk.octets("bulk", &path(&bob_uri), &format!("{NEXT} {ALICE}"), 8 << 20);
-        // The relay before this one cuts it for the sake of the chat.
+        let octets = bulk.octets("bulk", &path(&bob_uri), &from, 8 << 20);
+        // The relay before this one gives way to the chat between two chunks, at least once in each MiB.
         let mut refused = 0;
-        let mut at = 0;
-        while at < octets.len() {
+        let mut rest = &octets[..];
+        while !rest.is_empty() {
+            let from = rest.len().min(16 * READ);
             let end = match bulk {
-                Bulk::Unbounded => octets.len(),
-                Bulk::Chunks(_) => octets.len().min(at + 16 * READ),
+                Bulk::Unbounded => None,
+                Bulk::Chunks(_) => rest[from..]
+                    .windows(11)
+                    .position(|window| window == b"\r\nMSRP bulk"),
             };
-            let mut end_of_chunk = end;
-            if end < octets.len() {
-                let next = position(&octets[end..], "\r\nMSRP bulk");
-                end_of_chunk = end + next + 2;
-            }
+            let (chunks, after) = rest.split_at(end.map_or(rest.len(), |end| from + end + 2));
             assert_eq!(
-                feed(&mut world, shared, &octets[at..end_of_chunk]).next_multiple_of(READ),
-                (end_of_chunk - at).next_multiple_of(READ),
+                feed(&mut world, shared, chunks),
+                chunks.len(),
                 "{bulk:?}: it is read"
             );
-            at = end_of_chunk;
-            world.feed(
-                shared,
-                chat(&path(&dave_uri), &format!("{NEXT} {ALICE}"), "hello"),
-            );
+            rest = after;
+            world.feed(shared, chat(&path(&dave_uri), &other, "hello"));
             let heard = world.frames(dave);
             assert_eq!((heard.len(), heard[0].body()), (1, &b"hello"[..]), "{bulk:?}");
             refused += world

@@ -283,7 +283,7 @@ impl Relay {
             SlowReceiver::Auto { max } => self
                 .table
                 .get(from)
-                .is_some_and(|(_, data)| data.shared)
+                .is_some_and(|(_, data)| data.shared || data.peer.is_some())
                 .then_some(max),
         }
     }

@@ -55,6 +55,8 @@ pub struct World {
     /// Connections that it gave to other shards.
     pub moved: Vec<(ConnectionHandle, u16, PeerInfo, BytesMut)>,
     pub events: Vec<RelayEvent>,
+    /// Octets that the driver asks for at a time.
+    pub budget: usize,
 }
 
 /// A relay with alice and bob, a TLS listener (0) and a plain one (1).
@@ -105,6 +107,7 @@ impl World {
             lookups: Vec::new(),
             pipes: Vec::new(),
             moved: Vec::new(),
+            budget: 64 * 1024,
             events: Vec::new(),
         }
     }
@@ -177,7 +180,7 @@ impl World {
             return;
         };
         if !socket.closed {
-            while let Some(mut transmit) = self.relay.poll_transmit(self.now, handle, 64 * 1024) {
+            while let Some(mut transmit) = self.relay.poll_transmit(self.now, handle, self.budget) {
                 let room = socket.room.unwrap_or(usize::MAX);
                 if room == 0 {
                     break;

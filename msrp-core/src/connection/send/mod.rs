@@ -44,6 +44,10 @@ use crate::{
 /// messages cannot keep a long one from moving.
 const WHOLE_HIGH: usize = 64 * 1024;
 
+/// Octets that may wait when a chunk is taken whole that is not all of its message: a long message in short chunks gives
+/// way to others as one in a long chunk does. It is taken again when half of them have left.
+const PARTS_HIGH: usize = 128 * 1024;
+
 /// The sending side.
 #[derive(Debug, Default)]
 pub(super) struct Send {
@@ -58,6 +62,8 @@ pub(super) struct Send {
     lanes_queued: usize,
     /// Somebody was told `Blocked` and wants to hear `SendReady`.
     wants_send_ready: bool,
+    /// Somebody was told `Blocked` for a part of a message.
+    wants_parts_ready: bool,
     /// Somebody was told `Unanswered` and wants to hear `SendReady`.
     wants_answers: bool,
     /// Lanes that were blocked by the bound of the connection.
@@ -390,11 +396,16 @@ impl Connection {
         }
         let lanes_at_work =
             self.send.open.is_some() || !self.send.ready.is_empty() || !self.send.whole.is_empty();
+        let part = flag == ContinuationFlag::More || range.start > 1;
         let full = if lanes_at_work {
             self.send.whole.len() >= WHOLE_HIGH
         } else {
             self.send.staged.len() >= self.config.send_high
         };
+        if part && self.send.staged.len() >= PARTS_HIGH {
+            self.send.wants_parts_ready = true;
+            return Err(SendError::Blocked);
+        }
         if full || self.send.buffered() >= self.config.send_high {
             self.send.wants_send_ready = true;
             return Err(SendError::Blocked);
@@ -661,8 +672,10 @@ impl Connection {
         }
         let buffered = self.send.buffered();
         let low = self.config.send_high / 2;
-        if self.send.wants_send_ready && buffered < low {
-            self.send.wants_send_ready = false;
+        let parts = self.send.wants_parts_ready && self.send.staged.len() < PARTS_HIGH / 2;
+        if parts || (self.send.wants_send_ready && buffered < low) {
+            self.send.wants_parts_ready &= !parts;
+            self.send.wants_send_ready &= buffered >= low;
             self.events.push_back(Event::SendReady);
         }
         if self.send.blocked_lanes > 0 && buffered < low {
