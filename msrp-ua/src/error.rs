@@ -18,7 +18,7 @@ pub enum CommandError {
     /// The registration is not, or no longer, known.
     #[error("unknown registration")]
     UnknownRegistration,
-    /// The registration has no Use-Path yet.
+    /// The registration has no Use-Path yet, so that no session can use it.
     #[error("the relay has not answered yet")]
     NotRegistered,
     /// A relay's URI serves one session only (RFC 4976 §3.1).

@@ -141,7 +141,7 @@ pub enum UserAgentEvent {
         path: Path,
         /// What the relay gave: the front of our To-Path.
         use_path: Path,
-        /// How long the relay stands by it.
+        /// How long all of its relays stand by it.
         expires: Duration,
         /// It replaces the path of a running registration: signalling has to renegotiate before the old one expires.
         renewed: bool,
@@ -151,6 +151,8 @@ pub enum UserAgentEvent {
     RegistrationLost {
         /// The registration.
         registration: RegistrationId,
+        /// Where it failed, as its account names it: at its relay, or at one on the way there.
+        relay: Uri,
         /// Why.
         reason: RegistrationLoss,
     },
@@ -249,9 +251,17 @@ impl fmt::Debug for UserAgentEvent {
                     ("renewed", renewed),
                 ],
             ),
-            Self::RegistrationLost { registration, reason } => show(
+            Self::RegistrationLost {
+                registration,
+                relay,
+                reason,
+            } => show(
                 "RegistrationLost",
-                &[("registration", registration), ("reason", reason)],
+                &[
+                    ("registration", registration),
+                    ("relay", relay),
+                    ("reason", reason),
+                ],
             ),
         }
     }
@@ -303,7 +313,7 @@ pub enum RegistrationLoss {
     Refused(StatusCode),
     /// The relay did not answer in 30 s.
     TimedOut,
-    /// The relay could not prove that it knows the password (`rspauth`).
+    /// The relay could not prove that it knows the password (`rspauth`); of one behind others nothing else is known.
     NotProven,
     /// The relay through which this one was asked has gone.
     Inner,

@@ -59,7 +59,7 @@ impl UserAgent {
                         self.timers.insert((due, UaTimer::Reassembly(key)));
                     }
                 }
-                UaTimer::Refresh(id) => self.refresh(id),
+                UaTimer::Refresh(id) => self.refresh_when_due(id),
                 UaTimer::Unused(handle) => {
                     let Some((connection, peer)) = self.table.get_mut(handle) else {
                         continue;

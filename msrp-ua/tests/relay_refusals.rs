@@ -185,15 +185,22 @@ fn chain() -> (Client, msrp_ua::RegistrationId, msrp_ua::RegistrationId) {
 }
 
 fn grant_outer(client: &mut Client, request: &Request) {
+    const REALM: &str = "extra.example.com";
     let path = request
         .header("To-Path")
         .unwrap()
         .replace("extra.example.com;", "extra.example.com/0uter;");
-    client.answer(
-        request,
-        "200 OK",
-        &format!("Use-Path: {path}\r\nExpires: 3600\r\n"),
-    );
+    let request = if request.header("Authorization").is_none() {
+        client.challenge_at(request, REALM, "e0", false);
+        client.request()
+    } else {
+        Request {
+            id: request.id.clone(),
+            method: request.method.clone(),
+            headers: request.headers.clone(),
+        }
+    };
+    client.grant_at(&request, (REALM, "other"), "e1", &path, 3600);
     client.turn();
 }
 
@@ -252,7 +259,7 @@ fn a_session_dies_with_the_inner_relay_too() {
     client.turn();
     assert!(client.events.iter().any(|event| matches!(
         event,
-        UserAgentEvent::RegistrationLost { registration, reason: RegistrationLoss::Inner } if *registration == outer
+        UserAgentEvent::RegistrationLost { registration, reason: RegistrationLoss::Inner, .. } if *registration == outer
     )));
     assert!(client.events.iter().any(|event| matches!(
         event,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use msrp_core::{
     codec::{Head, HeaderName},
     connection::{Outcome, OutgoingRequest, SendError},
-    grammar::{Expires, FailureReport, Method, Path, StatusCode},
+    grammar::{Expires, FailureReport, Method, Path, StatusCode, Uri},
     node::ConnectionHandle,
 };
 
@@ -40,8 +40,20 @@ impl UserAgent {
         self.ask(id);
     }
 
+    /// A path may be about to expire, if it has not been renewed meanwhile.
+    pub(crate) fn refresh_when_due(&mut self, id: RegistrationId) {
+        let due = self
+            .registrations
+            .0
+            .get(&id)
+            .and_then(|registration| registration.refresh_at);
+        if due.is_some_and(|at| at <= self.now) {
+            self.refresh(id);
+        }
+    }
+
     /// A path is about to expire: a new one is asked for (RFC 4976 §9.3; row 4976-E-16).
-    pub(crate) fn refresh(&mut self, id: RegistrationId) {
+    fn refresh(&mut self, id: RegistrationId) {
         if let Some(registration) = self.registrations.0.get_mut(&id) {
             registration.attempts = 0;
             self.ask(id);
@@ -68,7 +80,7 @@ impl UserAgent {
         };
         registration
             .digest
-            .take_nonce(&mut peer.turn.nonce, &registration.relay);
+            .take_nonce(peer.turn.nonces(), &registration.relay);
         // Through inner relays, the way to this one is what the last of them gave (RFC 4976 §5.1).
         let mut to_path = inner.map_or_else(Vec::new, |inner| {
             let mut to_path = inner.as_bytes().to_vec();
@@ -144,6 +156,7 @@ impl UserAgent {
             }
             return self.lose_registration(id, RegistrationLoss::TimedOut);
         };
+        let (relay, through) = (registration.relay.clone(), registration.through);
         let lost = match code {
             StatusCode::OK => match registration.confirm(&head) {
                 Ok((use_path, expires)) => return self.registered(id, use_path, expires),
@@ -163,7 +176,24 @@ impl UserAgent {
             },
             code => RegistrationLoss::Refused(code),
         };
-        self.lose_registration(id, lost);
+        let at = self.who_answered(&head, &relay, through);
+        self.lose_registration_at(id, at, lost);
+    }
+
+    /// The relay that gave an answer: that which was asked, or one on the way to it, which stands last in From-Path then.
+    fn who_answered(&self, head: &Head, relay: &Uri, mut through: Option<RegistrationId>) -> Uri {
+        let from_path = head.from_path(MAX_USE_PATH);
+        let Some(answerer) = from_path.ok().and_then(|path| path.last().ok()) else {
+            return relay.clone();
+        };
+        while let Some(inner) = through.and_then(|id| self.registrations.0.get(&id)) {
+            let own = inner.use_path.as_ref().map(Path::last);
+            if own.is_some_and(|own| own.same_as(&answerer)) {
+                return inner.relay.clone();
+            }
+            through = inner.through;
+        }
+        relay.clone()
     }
 
     fn registered(&mut self, id: RegistrationId, use_path: Path, expires: Duration) {
@@ -180,12 +210,15 @@ impl UserAgent {
         if let Some((_, peer)) = handle.and_then(|handle| self.table.get_mut(handle))
             && let Some(nonce) = registration.digest.leave_nonce(&registration.relay)
         {
-            peer.turn.nonce = Some(nonce);
+            peer.turn.leave(nonce);
         }
         // A minute ahead, or a fifth of the time where that is less.
         let margin = Duration::from_secs(60).min(expires / 5);
-        self.timers
-            .insert((self.now + (expires - margin), UaTimer::Refresh(id)));
+        let refresh_at = self.now + (expires - margin);
+        registration.refresh_at = Some(refresh_at);
+        registration.until = Some(self.now + expires);
+        self.timers.insert((refresh_at, UaTimer::Refresh(id)));
+        let expires = self.life_of(id).unwrap_or(expires);
         self.push_event(UserAgentEvent::Registered {
             registration: id,
             path: sdp_path(&use_path, &local),
@@ -196,7 +229,10 @@ impl UserAgent {
         });
         if let Some(UsedBy::Outer(outer)) = used_by {
             // Its path begins with this one.
-            self.refresh(outer);
+            match (self.relay_connection(outer), handle) {
+                (None, Some(handle)) => self.begin_registration(outer, handle),
+                _ => self.refresh(outer),
+            }
         }
         if let Some(handle) = handle {
             self.answered(handle, id);
@@ -204,10 +240,25 @@ impl UserAgent {
     }
 }
 
+impl UserAgent {
+    /// How long all the relays of a path stand by it from now on: each gives a time of its own (RFC 4976 §5.1).
+    fn life_of(&self, id: RegistrationId) -> Option<Duration> {
+        let mut life: Option<Duration> = None;
+        let mut next = Some(id);
+        while let Some(registration) = next.and_then(|id| self.registrations.0.get(&id)) {
+            let left = registration.until?.saturating_duration_since(self.now);
+            life = Some(life.map_or(left, |life| life.min(left)));
+            next = registration.through;
+        }
+        life
+    }
+}
+
 impl Registration {
     /// Takes a 200: the relay's proof, then what it gives.
     fn confirm(&mut self, head: &Head) -> Result<(Path, Duration), RegistrationLoss> {
-        self.digest.confirm(head, self.relay.as_bytes())?;
+        self.digest
+            .confirm(head, self.relay.as_bytes(), self.through.is_some())?;
         let value = head
             .header(HeaderName::UsePath)
             .ok_or(RegistrationLoss::Unusable)?;

@@ -31,6 +31,13 @@ pub(crate) struct NextNonce {
     nonce: Nonce,
 }
 
+impl NextNonce {
+    /// Whether the two are of one account at one relay.
+    pub(super) fn is_for_the_same(&self, other: &Self) -> bool {
+        self.relay == other.relay && self.user == other.user && self.password == other.password
+    }
+}
+
 /// Passwords and nonces are nobody's business.
 impl std::fmt::Debug for NextNonce {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -87,13 +94,14 @@ impl Digest {
     }
 
     /// Takes over the nonce that another registration left, if there is none here.
-    pub(super) fn take_nonce(&mut self, left: &mut Option<NextNonce>, relay: &Uri) {
+    pub(super) fn take_nonce(&mut self, left: &mut Vec<NextNonce>, relay: &Uri) {
+        let ours = |left: &NextNonce| {
+            left.relay == *relay && left.user == self.user && left.password == self.password
+        };
         if self.nonce.is_none()
-            && let Some(left) = left.take_if(|left| {
-                left.relay == *relay && left.user == self.user && left.password == self.password
-            })
+            && let Some(at) = left.iter().position(ours)
         {
-            self.nonce = Some(left.nonce);
+            self.nonce = Some(left.remove(at).nonce);
             self.inherited = true;
         }
     }
@@ -192,15 +200,24 @@ impl Digest {
     }
 
     /// Takes the relay's own proof, if it gives one: a relay that proves nothing is taken at the word of its
-    /// certificate, one that proves it wrongly is not.
-    pub(super) fn confirm(&mut self, head: &Head, relay: &[u8]) -> Result<(), RegistrationLoss> {
+    /// certificate, one that proves it wrongly is not. Of a relay behind others no certificate is seen, so it `must` prove
+    /// that it knows the password (RFC 4976 §9.4).
+    pub(super) fn confirm(&mut self, head: &Head, relay: &[u8], must: bool) -> Result<(), RegistrationLoss> {
         let Some(value) = head.header(HeaderName::AuthenticationInfo) else {
             self.proof = None;
-            return Ok(());
+            return if must {
+                Err(RegistrationLoss::NotProven)
+            } else {
+                Ok(())
+            };
         };
         let info = AuthenticationInfo::parse(value).map_err(|_| RegistrationLoss::Unusable)?;
         let (Some(proof), Some(nonce)) = (self.proof.take(), self.nonce.as_ref()) else {
-            return Ok(());
+            return if must {
+                Err(RegistrationLoss::NotProven)
+            } else {
+                Ok(())
+            };
         };
         let expected = rspauth(
             proof.algorithm,
@@ -211,7 +228,11 @@ impl Digest {
             "auth",
             relay,
         );
-        if info.rspauth.as_ref().is_some_and(|given| *given != expected) {
+        let proven = match &info.rspauth {
+            Some(given) => *given == expected,
+            None => !must,
+        };
+        if !proven {
             return Err(RegistrationLoss::NotProven);
         }
         if let Some(next) = info.nextnonce

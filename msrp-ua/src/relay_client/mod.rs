@@ -4,12 +4,18 @@
 //!   Connecting ─▶ AUTH ──401──▶ AUTH with credentials ──200──▶ Registered ──Expires near──▶ AUTH …
 //!                  └─ other code, no answer, rspauth wrong ─▶ lost
 //! ```
+//!
+//! With several relays each is asked in this way through those before it, over the connection to the first; a path that
+//! is renewed has those behind it renewed.
 
 mod auth;
 mod digest;
 mod turn;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use msrp_core::{
     grammar::{Path, Scheme, Uri},
@@ -62,8 +68,9 @@ impl RelayAccount {
         self
     }
 
-    /// Asks this relay through another, at which `inner` is registered: messages then go over both (RFC 4976 §5.1). The
-    /// session uses this registration; the inner one serves it alone from now on.
+    /// Asks this relay through another, as soon as `inner` is registered there: messages then go over both (RFC 4976 §5.1).
+    /// The session uses this registration; the inner one serves it alone from now on. See also
+    /// [`register_chain`](UserAgent::register_chain).
     pub fn through(mut self, inner: RegistrationId) -> Self {
         self.through = Some(inner);
         self
@@ -106,6 +113,9 @@ pub(crate) struct Registration {
     /// AUTHs since the last success.
     attempts: u32,
     use_path: Option<Path>,
+    /// When the relay forgets the path, and when it is to be asked again.
+    until: Option<Instant>,
+    refresh_at: Option<Instant>,
     used_by: Option<UsedBy>,
 }
 
@@ -136,7 +146,7 @@ impl UserAgent {
     /// # Errors
     /// [`CommandError::PlainRelay`] for a relay that is not `msrps`, unless the configuration allows it;
     /// [`CommandError::TooManyRegistrations`]. For a relay [behind another](RelayAccount::through) also
-    /// [`CommandError::UnknownRegistration`], [`CommandError::NotRegistered`] and [`CommandError::RelayPathInUse`].
+    /// [`CommandError::UnknownRegistration`] and [`CommandError::RelayPathInUse`].
     pub fn register(&mut self, account: RelayAccount) -> Result<RegistrationId, CommandError> {
         self.check_running()?;
         if account.relay.scheme() != Scheme::Msrps && !self.config.allow_plain_auth {
@@ -155,15 +165,18 @@ impl UserAgent {
                     .0
                     .get_mut(&inner)
                     .ok_or(CommandError::UnknownRegistration)?;
-                let connection = inner.free()?;
+                if inner.used_by.is_some() {
+                    return Err(CommandError::RelayPathInUse);
+                }
                 inner.used_by = Some(UsedBy::Outer(id));
-                // Both relays lead to the same URI of ours.
+                // Both relays lead to the same URI of ours. Without a path there is no way to the outer one yet.
+                let connection = inner.connection.filter(|_| inner.use_path.is_some());
                 Some((inner.own.clone(), connection))
             }
             None => None,
         };
-        let (own, connection) = match inner {
-            Some((own, connection)) => (own, Some(connection)),
+        let (own, connection) = match &inner {
+            Some((own, connection)) => (own.clone(), *connection),
             None => (self.allocate_uri(), None),
         };
         let authority = Authority::of(&account.relay, &account.trust);
@@ -181,14 +194,44 @@ impl UserAgent {
                 expires,
                 attempts: 0,
                 use_path: None,
+                until: None,
+                refresh_at: None,
                 used_by: None,
             },
         );
         match connection {
             Some(handle) => self.begin_registration(id, handle),
-            None => self.connect_registration(id, authority),
+            None if inner.is_none() => self.connect_registration(id, authority),
+            None => {}
         }
         Ok(id)
+    }
+
+    /// Asks several relays for one path that leads over all of them, the nearest first: each is asked
+    /// [through](RelayAccount::through) those before it. The last of the registrations is the session's.
+    ///
+    /// # Errors
+    /// As [`register`](Self::register); then none of them is asked.
+    pub fn register_chain(
+        &mut self,
+        accounts: impl IntoIterator<Item = RelayAccount>,
+    ) -> Result<Vec<RegistrationId>, CommandError> {
+        let mut chain: Vec<RegistrationId> = Vec::new();
+        for mut account in accounts {
+            if let Some(&inner) = chain.last() {
+                account = account.through(inner);
+            }
+            match self.register(account) {
+                Ok(id) => chain.push(id),
+                Err(error) => {
+                    for id in chain.into_iter().rev() {
+                        self.take_registration(id);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(chain)
     }
 
     /// Gives a path up, and with it the session that uses it. The relay forgets it when it expires, or when the connection
@@ -278,15 +321,32 @@ impl UserAgent {
     }
 
     pub(crate) fn lose_registration(&mut self, id: RegistrationId, reason: RegistrationLoss) {
+        if let Some(registration) = self.registrations.0.get(&id) {
+            let relay = registration.relay.clone();
+            self.lose_registration_at(id, relay, reason);
+        }
+    }
+
+    /// A registration has failed at this relay.
+    fn lose_registration_at(&mut self, id: RegistrationId, relay: Uri, reason: RegistrationLoss) {
         let Some(registration) = self.take_registration(id) else {
             return;
         };
-        tracing::debug!(registration = id.0, ?reason, "registration lost");
+        tracing::debug!(
+            registration = id.0,
+            relay = relay.host_str(),
+            ?reason,
+            "registration lost"
+        );
         self.push_event(UserAgentEvent::RegistrationLost {
             registration: id,
+            relay: relay.clone(),
             reason,
         });
-        self.lose_user(registration.used_by);
+        match registration.used_by {
+            Some(UsedBy::Outer(outer)) => self.lose_registration_at(outer, relay, RegistrationLoss::Inner),
+            used_by => self.lose_user(used_by),
+        }
     }
 
     fn lose_user(&mut self, used_by: Option<UsedBy>) {

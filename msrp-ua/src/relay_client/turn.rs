@@ -1,4 +1,4 @@
-//! Registrations that share a connection ask their relay one after another.
+//! Registrations that share a connection ask their relays one after another.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,26 @@ use crate::{names::RegistrationId, user_agent::UserAgent};
 pub(crate) struct Turn {
     /// The first has asked; the others wait.
     asking: VecDeque<RegistrationId>,
-    pub(super) nonce: Option<NextNonce>,
+    /// At most one for each account; the oldest give way.
+    nonces: Vec<NextNonce>,
+}
+
+/// Nonces that are kept for one connection: one for each relay of a chain.
+const MAX_NONCES: usize = 8;
+
+impl Turn {
+    /// Keeps a nonce for whoever asks the same relay next.
+    pub(super) fn leave(&mut self, nonce: NextNonce) {
+        self.nonces.retain(|other| !other.is_for_the_same(&nonce));
+        if self.nonces.len() >= MAX_NONCES {
+            self.nonces.remove(0);
+        }
+        self.nonces.push(nonce);
+    }
+
+    pub(super) fn nonces(&mut self) -> &mut Vec<NextNonce> {
+        &mut self.nonces
+    }
 }
 
 impl UserAgent {

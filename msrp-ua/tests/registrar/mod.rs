@@ -155,18 +155,34 @@ impl Client {
     }
 
     pub(crate) fn challenge(&mut self, request: &Request, nonce: &str, stale: bool) {
+        self.challenge_at(request, "intra.example.com", nonce, stale);
+    }
+
+    pub(crate) fn challenge_at(&mut self, request: &Request, realm: &str, nonce: &str, stale: bool) {
         let stale = if stale { ", stale=true" } else { "" };
-        let header = format!(
-            "WWW-Authenticate: Digest realm=\"intra.example.com\", nonce=\"{nonce}\", qop=\"auth\"{stale}\r\n"
-        );
+        let header =
+            format!("WWW-Authenticate: Digest realm=\"{realm}\", nonce=\"{nonce}\", qop=\"auth\"{stale}\r\n");
         self.answer(request, "401 Unauthorized", &header);
     }
 
     /// Grants what was asked for with the right credentials; the relay proves that it knows the password.
     pub(crate) fn grant(&mut self, request: &Request, next: &str, path: &str) {
+        self.grant_at(request, ("intra.example.com", "secret"), next, path, 900);
+    }
+
+    /// As [`grant`](Self::grant), at a relay with this realm and Alice's password there, for so many seconds.
+    pub(crate) fn grant_at(
+        &mut self,
+        request: &Request,
+        (realm, password): (&str, &str),
+        next: &str,
+        path: &str,
+        expires: u32,
+    ) {
         let header = {
             let credentials = request.credentials();
-            let ha1 = Ha1::compute(Algorithm::Md5, "Alice", "intra.example.com", "secret");
+            let relay = request.header("To-Path").unwrap().rsplit(' ').next().unwrap();
+            let ha1 = Ha1::compute(Algorithm::Md5, "Alice", realm, password);
             let (nonce, cnonce, nc) = (&credentials.nonce, &credentials.cnonce, credentials.nc);
             let expected = response(
                 Algorithm::Md5,
@@ -176,13 +192,13 @@ impl Client {
                 cnonce,
                 "auth",
                 "AUTH",
-                RELAY.as_bytes(),
+                relay.as_bytes(),
             );
             assert_eq!(credentials.response, expected);
-            let proof = rspauth(Algorithm::Md5, &ha1, nonce, nc, cnonce, "auth", RELAY.as_bytes());
+            let proof = rspauth(Algorithm::Md5, &ha1, nonce, nc, cnonce, "auth", relay.as_bytes());
             format!(
                 "Use-Path: {path}\r\nAuthentication-Info: nextnonce=\"{next}\", qop=auth, rspauth=\"{}\", \
-                 cnonce=\"{cnonce}\", nc={nc:08x}\r\nExpires: 900\r\n",
+                 cnonce=\"{cnonce}\", nc={nc:08x}\r\nExpires: {expires}\r\n",
                 proof
             )
         };
