@@ -1,5 +1,6 @@
 //! What the programs of this package share.
 
+pub mod hosts;
 pub mod identity;
 pub mod logging;
 pub mod quickstart;

@@ -10,6 +10,7 @@ use msrp_core::grammar::{Path, Uri};
 use msrp_transport::{
     DriverConfig,
     mio_driver::{Handle, Host, Server},
+    resolve::SystemResolver,
     tls_config::ClientTls,
 };
 use msrp_ua::{
@@ -20,26 +21,35 @@ use super::{
     Trouble,
     file::{Hasher, Meter},
 };
+use crate::hosts::HostTable;
 
 /// How long anything in this story may take.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// An endpoint, seen from the story.
-pub(super) struct Endpoint {
-    pub(super) name: &'static str,
+pub struct Endpoint {
+    /// Who it is.
+    pub name: &'static str,
     handle: Handle<UserAgent>,
     events: Receiver<UserAgentEvent>,
     thread: Option<JoinHandle<()>>,
     /// What has come of a file.
-    pub(super) incoming_file: Meter,
+    pub incoming_file: Meter,
 }
 
 impl Endpoint {
-    /// Starts an endpoint that trusts what `tls` trusts.
-    pub(super) fn start(name: &'static str, tls: ClientTls) -> Result<Self, Trouble> {
+    /// Starts an endpoint that trusts what `tls` trusts, and knows the addresses in `hosts`.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn start(
+        name: &'static str,
+        tls: ClientTls,
+        hosts: HostTable<SystemResolver>,
+    ) -> Result<Self, Trouble> {
         let config = UserAgentConfig::new(format!("{name}.example.com"), 2855, true);
         let agent = UserAgent::new(Instant::now(), config, crate::seed()?);
-        let mut server = Server::new(agent, DriverConfig::new())?;
+        let mut server = Server::with_resolver(agent, DriverConfig::new(), hosts)?;
         server.set_client_tls(tls);
         let handle = server.handle();
         let (told, events) = channel();
@@ -62,27 +72,39 @@ impl Endpoint {
         })
     }
 
-    pub(super) fn command(&self, command: UserAgentCommand) -> Result<(), Trouble> {
+    /// Tells the user agent something.
+    ///
+    /// # Errors
+    /// [`Trouble`], when it has ended.
+    pub fn command(&self, command: UserAgentCommand) -> Result<(), Trouble> {
         Ok(self.handle.command(command)?)
     }
 
-    /// Asks the relay for a path and waits for it: the registration, our URI in it, and the path for our SDP.
-    pub(super) fn register(&self, relay: &Uri) -> Result<(RegistrationId, Uri, Path), Trouble> {
-        let account = RelayAccount::new(relay.clone(), self.name, super::password_of(self.name));
-        self.command(UserAgentCommand::Register(Box::new(account)))?;
+    /// Asks relays, each through those before it, for a path over all of them, and waits for it: the registration, our URI
+    /// in it, and the path for our SDP.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn register(&self, relays: Vec<RelayAccount>) -> Result<(RegistrationId, Uri, Path), Trouble> {
+        let wanted = relays.len();
+        self.command(UserAgentCommand::RegisterChain(relays))?;
         self.wait_for_event("a path from the relay", |event| match event {
             UserAgentEvent::Registered {
                 registration,
                 local,
                 path,
+                use_path,
                 ..
-            } => Some((registration, local, path)),
+            } if use_path.len() == wanted => Some((registration, local, path)),
             _ => None,
         })
     }
 
     /// Waits until an event says what is wanted; others are passed over.
-    pub(super) fn wait_for_event<T>(
+    ///
+    /// # Errors
+    /// [`Trouble`], when nothing does, or a relay refuses.
+    pub fn wait_for_event<T>(
         &self,
         what: &str,
         mut wanted: impl FnMut(UserAgentEvent) -> Option<T>,
@@ -94,8 +116,9 @@ impl Endpoint {
                 .events
                 .recv_timeout(left)
                 .map_err(|_| Trouble(format!("{} waited in vain for {what}", self.name)))?;
-            if let UserAgentEvent::RegistrationLost { reason, .. } = &event {
-                return Err(Trouble(format!("the relay refused {}: {reason:?}", self.name)));
+            if let UserAgentEvent::RegistrationLost { relay, reason, .. } = &event {
+                let host = relay.host_str();
+                return Err(Trouble(format!("{host} refused {}: {reason:?}", self.name)));
             }
             if let Some(found) = wanted(event) {
                 return Ok(found);
@@ -104,7 +127,10 @@ impl Endpoint {
     }
 
     /// Ends the endpoint without a goodbye, as a phone that loses its network.
-    pub(super) fn vanish(&mut self) -> Result<(), Trouble> {
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn vanish(&mut self) -> Result<(), Trouble> {
         self.handle.shutdown(Duration::ZERO)?;
         match self.thread.take() {
             Some(thread) => thread

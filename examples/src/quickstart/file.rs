@@ -11,19 +11,19 @@ use sha2::{Digest, Sha256};
 
 /// How much of a file has passed, and the hash of what has.
 #[derive(Clone, Default)]
-pub(crate) struct Meter {
+pub struct Meter {
     octets: Arc<AtomicU64>,
     hash: Arc<Mutex<Sha256>>,
 }
 
 impl Meter {
     /// Octets so far.
-    pub(crate) fn octets(&self) -> u64 {
+    pub fn octets(&self) -> u64 {
         self.octets.load(Ordering::Relaxed)
     }
 
     /// The hash of all of them, in hexadecimal digits.
-    pub(crate) fn sha256(&self) -> String {
+    pub fn sha256(&self) -> String {
         let hash = match self.hash.lock() {
             Ok(hash) => hash.clone().finalize(),
             Err(_) => return "unknown".to_owned(),
@@ -40,7 +40,7 @@ impl Meter {
 }
 
 /// A file of any size that nobody has to provide.
-pub(crate) struct MadeUpFile {
+pub struct MadeUpFile {
     size: u64,
     next: u64,
     state: u64,
@@ -49,7 +49,7 @@ pub(crate) struct MadeUpFile {
 
 impl MadeUpFile {
     /// A file of `size` octets.
-    pub(crate) fn new(size: u64, meter: Meter) -> Self {
+    pub fn new(size: u64, meter: Meter) -> Self {
         Self {
             size,
             next: 0,
@@ -85,14 +85,14 @@ impl MessageSource for MadeUpFile {
 }
 
 /// Takes a file in order and keeps its hash.
-pub(crate) struct Hasher {
+pub(super) struct Hasher {
     next: u64,
     meter: Meter,
 }
 
 impl Hasher {
     /// A sink that tells by the meter.
-    pub(crate) fn new(meter: Meter) -> Self {
+    pub(super) fn new(meter: Meter) -> Self {
         Self { next: 1, meter }
     }
 }

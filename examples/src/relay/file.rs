@@ -20,8 +20,12 @@ pub(super) struct File {
     pub(super) user: Vec<String>,
     pub(super) cert: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) peer_relay: Vec<String>,
     pub(super) client_ca: Option<PathBuf>,
     pub(super) ca: Option<PathBuf>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) hosts: Vec<String>,
     pub(super) allow_plain_auth: bool,
     pub(super) offer_sha256: bool,
     pub(super) min_expires: Option<u32>,

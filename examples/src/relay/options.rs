@@ -15,7 +15,7 @@ use crate::logging::LogFormat;
 #[command(
     name = "msrp-relay",
     version,
-    after_help = "Example, for trying out on one machine:\n  msrp-relay --listen msrp://127.0.0.1:2855 --listen msrps://127.0.0.1:2856 \\\n    --user alice:secret --user bob:secret --allow-plain-auth\n\nEverything that a flag says can stand in the file given by --config (TOML), with the names of the flags; flags win:\n  listen = [\"msrps://0.0.0.0:2855\"]\n  host = \"relay.example.com\"\n  users = \"/etc/msrp/users\"\n  cert = \"/etc/msrp/cert.pem\"\n  key = \"/etc/msrp/key.pem\"\n\nLogs are filtered by RUST_LOG, such as RUST_LOG=msrp_relay=debug."
+    after_help = "Example, for trying out on one machine:\n  msrp-relay --listen msrp://127.0.0.1:2855 --listen msrps://127.0.0.1:2856 \\\n    --user alice:secret --user bob:secret --allow-plain-auth\n\nEverything that a flag says can stand in the file given by --config (TOML), with the names of the flags; flags win:\n  listen = [\"msrps://0.0.0.0:2855\"]\n  host = \"relay.example.com\"\n  users = \"/etc/msrp/users\"\n  cert = \"/etc/msrp/cert.pem\"\n  key = \"/etc/msrp/key.pem\"\n\nA chain: clients of inner.example.com may go on to this relay, outer.example.com. Both relays show certificates:\n  msrp-relay --listen msrps://0.0.0.0:2855 --host outer.example.com --users outer-users \\\n    --cert outer.pem --key outer-key.pem --client-ca roots.pem --peer-relay inner.example.com\n  msrp-relay --listen msrps://0.0.0.0:2855 --host inner.example.com --users inner-users \\\n    --cert inner.pem --key inner-key.pem --ca roots.pem\n\nLogs are filtered by RUST_LOG, such as RUST_LOG=msrp_relay=debug."
 )]
 pub struct Options {
     /// Configuration file (TOML).
@@ -38,19 +38,27 @@ pub struct Options {
     /// A user, for trying out. May be repeated.
     #[arg(long, value_name = "NAME:PASSWORD")]
     pub user: Vec<String>,
-    /// Certificate chain (PEM), own certificate first; read again on SIGHUP. Without it TLS listeners sign one for themselves and print its
-    /// fingerprint.
+    /// Certificate chain (PEM), own certificate first; read again on SIGHUP. Other relays that this one connects to are
+    /// shown it, too. Without it TLS listeners sign one for themselves and print its fingerprint.
     #[arg(long, value_name = "FILE")]
     pub cert: Option<PathBuf>,
     /// Private key (PEM) of the certificate.
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
+    /// A relay whose clients may be given URIs here, too (RFC 4976 chains): its name, as in its certificate; or
+    /// *.example.net for every name with one label before this domain; or * for every relay whose certificate is verified.
+    /// May be repeated; needs --client-ca, and the other relay has to be started with a --cert that names it.
+    #[arg(long, value_name = "NAME")]
+    pub peer_relay: Vec<String>,
     /// Roots (PEM) that client certificates of other relays have to chain to.
     #[arg(long, value_name = "FILE")]
     pub client_ca: Option<PathBuf>,
     /// Roots (PEM) that the certificates of the hosts we connect to have to chain to.
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
+    /// The address of a host that DNS does not know, as a line of /etc/hosts for this program alone. May be repeated.
+    #[arg(long, value_name = "NAME=IP")]
+    pub hosts: Vec<String>,
     /// Accept AUTH over unencrypted connections: for labs, or behind a TLS terminator.
     #[arg(long)]
     pub allow_plain_auth: bool,

@@ -11,6 +11,7 @@ use msrp_transport::{
     DriverConfig,
     listen::ListenAddress,
     mio_driver::{Server, ServerError},
+    resolve::SystemResolver,
     tls_config::{Identity, TlsConfigError, format_fingerprint},
 };
 
@@ -25,7 +26,10 @@ use super::{
     sockets::{Bound, Sockets},
     users::Users,
 };
-use crate::identity::{SelfSignedError, self_signed};
+use crate::{
+    hosts::HostTable,
+    identity::{SelfSignedError, self_signed},
+};
 
 /// The port of MSRP (RFC 4976 §8).
 const DEFAULT_PORT: u16 = 2855;
@@ -64,6 +68,7 @@ impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Failure::Asked(match &error {
             ConfigError::Host { .. } | ConfigError::HostIsAddress { .. } => format!("--host: {error}"),
+            ConfigError::PeerRelay { .. } => format!("--peer-relay: {error}"),
             ConfigError::Realm { .. } => format!("--realm: {error}"),
             ConfigError::Expires { .. } => {
                 format!("--min-expires, --expires, --max-expires: {error}")
@@ -99,7 +104,13 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     let addresses: Vec<_> = bound.iter().map(|bound| bound.address).collect();
     let relay = relay(settings, &addresses, users)?;
     let config = DriverConfig::new().max_connections(settings.max_connections);
-    let mut server = Server::new(relay, config)?;
+    let hosts = settings
+        .hosts
+        .iter()
+        .fold(HostTable::new(SystemResolver), |table, (name, address)| {
+            table.with(name, *address)
+        });
+    let mut server = Server::with_resolver(relay, config, hosts)?;
     server.set_client_tls(material.client.clone());
     let mut urls = Vec::new();
     for Bound { address, socket } in bound {
@@ -172,6 +183,12 @@ fn relay(settings: &Settings, addresses: &[ListenAddress], users: Users) -> Resu
         .max_connections(settings.max_connections)
         .max_memory(settings.max_memory)
         .auth_store(users);
+    for name in &settings.peer_relays {
+        config = match name.as_str() {
+            "*" => config.any_peer_relay(true),
+            name => config.peer_relay(name),
+        };
+    }
     if let Some(most) = settings.max_address_connections {
         config = config.max_connections_per_address(most);
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -36,6 +36,10 @@ pub enum SettingsError {
     Tls(PathBuf, TlsConfigError),
     /// Certificate without key, or the reverse.
     HalfIdentity,
+    /// Other relays are known, but none could prove who it is.
+    UnprovenRelays,
+    /// A host that is not NAME=IP.
+    Hosts(String),
     /// A number of which there has to be one at least.
     Zero(&'static str),
     /// An address for the admin server that is none.
@@ -64,6 +68,13 @@ impl std::fmt::Display for SettingsError {
             Self::User(name) => write!(f, "--user {name}: NAME:PASSWORD is wanted"),
             Self::Tls(path, error) => write!(f, "{}: {error}", path.display()),
             Self::HalfIdentity => f.write_str("--cert and --key go together; only one of them is given"),
+            Self::UnprovenRelays => f.write_str(
+                "--peer-relay: other relays prove their names by certificates; --client-ca says whom to believe these",
+            ),
+            Self::Hosts(text) => write!(
+                f,
+                "--hosts {text}: NAME=IP is wanted, such as inner.example.com=192.0.2.7"
+            ),
             Self::Zero(flag) => write!(f, "{flag} 0: at least 1 is wanted"),
             Self::Admin(text) => write!(
                 f,
@@ -108,6 +119,10 @@ pub struct Settings {
     pub user: Vec<(String, String)>,
     /// Certificate and key; none where one has to be made.
     pub certificate: Option<CertificateFiles>,
+    /// Relays whose clients get URIs, by name; `*` for all that are verified.
+    pub peer_relays: Vec<String>,
+    /// Addresses that are known without asking.
+    pub hosts: Vec<(String, IpAddr)>,
     /// Roots for client certificates.
     pub client_ca: Option<PathBuf>,
     /// Roots for the hosts we connect to.
@@ -195,6 +210,16 @@ impl Settings {
             _ => return Err(SettingsError::HalfIdentity),
         };
         let (client_ca, ca) = (options.client_ca.or(file.client_ca), options.ca.or(file.ca));
+        let peer_relays: Vec<String> = options.peer_relay.into_iter().chain(file.peer_relay).collect();
+        if !peer_relays.is_empty() && client_ca.is_none() {
+            return Err(SettingsError::UnprovenRelays);
+        }
+        let hosts = options
+            .hosts
+            .into_iter()
+            .chain(file.hosts)
+            .map(host_address)
+            .collect::<Result<_, _>>()?;
         let at_least_one = |flag, number| match number {
             0 => Err(SettingsError::Zero(flag)),
             number => Ok(number),
@@ -259,6 +284,8 @@ impl Settings {
             users: options.users.or(file.users),
             user,
             certificate,
+            peer_relays,
+            hosts,
             client_ca,
             ca,
             allow_plain_auth: options.allow_plain_auth || file.allow_plain_auth,
@@ -297,6 +324,15 @@ fn user_limits(
     let mut limits = UserLimits::new().burst(Duration::from_secs(burst));
     (limits.sessions, limits.chunks, limits.octets) = (sessions, chunks, octets);
     Some(limits)
+}
+
+/// A name and its address.
+fn host_address(text: String) -> Result<(String, IpAddr), SettingsError> {
+    let parsed = text
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .and_then(|(name, address)| Some((name.to_owned(), address.parse().ok()?)));
+    parsed.ok_or(SettingsError::Hosts(text))
 }
 
 /// The address in `http://IP:PORT`.

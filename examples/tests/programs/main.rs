@@ -1,5 +1,6 @@
 //! The programs of this package, run as a user runs them.
 
+mod chains;
 mod exposition;
 mod foreign;
 mod foreign_clients;

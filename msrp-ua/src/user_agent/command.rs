@@ -21,6 +21,8 @@ type Call = Box<dyn FnOnce(&mut UserAgent) -> Result<(), CommandError> + Send>;
 pub enum UserAgentCommand {
     /// See [`UserAgent::register`].
     Register(Box<RelayAccount>),
+    /// See [`UserAgent::register_chain`].
+    RegisterChain(Vec<RelayAccount>),
     /// See [`UserAgent::unregister`].
     Unregister(RegistrationId),
     /// See [`UserAgent::open_session`].
@@ -69,6 +71,7 @@ impl std::fmt::Debug for UserAgentCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             UserAgentCommand::Register(_) => "Register",
+            UserAgentCommand::RegisterChain(_) => "RegisterChain",
             UserAgentCommand::Unregister(_) => "Unregister",
             UserAgentCommand::OpenSession(_) => "OpenSession",
             UserAgentCommand::CloseSession(_) => "CloseSession",
@@ -88,6 +91,7 @@ impl UserAgent {
     pub(super) fn on_command(&mut self, command: UserAgentCommand) -> Result<(), CommandError> {
         match command {
             UserAgentCommand::Register(account) => self.register(*account).map(|_| ()),
+            UserAgentCommand::RegisterChain(accounts) => self.register_chain(accounts).map(|_| ()),
             UserAgentCommand::Unregister(id) => self.unregister(id),
             UserAgentCommand::OpenSession(params) => self.open_session(*params).map(|_| ()),
             UserAgentCommand::CloseSession(id) => self.close_session(id),

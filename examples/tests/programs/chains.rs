@@ -1,0 +1,189 @@
+//! A chain of two relays, each a process of its own, which show each other certificates (RFC 4976 §5.1, §9.2).
+
+use std::{io::sink, net::Ipv4Addr};
+
+use msrp_core::{grammar::Uri, node::Trust};
+use msrp_examples::{
+    hosts::HostTable,
+    identity::Authority,
+    quickstart::{Endpoint, FILE_SIZE, call, say, send_file},
+};
+use msrp_transport::{
+    resolve::SystemResolver,
+    tls_config::{ClientTls, Identity, parse_fingerprint, roots_from_pem},
+};
+use msrp_ua::RelayAccount;
+
+use crate::running::{Folder, Running, run};
+
+const INNER: &str = "inner.relay.test";
+const OUTER: &str = "outer.relay.test";
+
+/// What all have in common: a folder for files, and an authority.
+struct Place {
+    folder: Folder,
+    authority: Authority,
+    roots: String,
+}
+
+/// Certificate and key of a relay, as files.
+struct Papers(String, String);
+
+impl Place {
+    fn new() -> Self {
+        let (folder, authority) = (Folder::new(), Authority::new().unwrap());
+        let roots = folder.file("roots.pem", authority.pem());
+        Self {
+            folder,
+            authority,
+            roots,
+        }
+    }
+
+    fn papers(&self, authority: &Authority, name: &str) -> Papers {
+        let made = authority.issue(&[name.to_owned()]).unwrap();
+        Papers(
+            self.folder.file(&format!("{name}.pem"), &made.certificate),
+            self.folder.file(&format!("{name}.key"), &made.key),
+        )
+    }
+
+    fn relay(&self, host: &str, papers: Option<&Papers>, more: &[&str]) -> Running {
+        let mut options = vec![
+            "--listen",
+            "msrps://127.0.0.1:0",
+            "--host",
+            host,
+            "--ca",
+            &self.roots,
+        ];
+        options.extend([
+            "--hosts",
+            "inner.relay.test=127.0.0.1",
+            "--hosts",
+            "outer.relay.test=127.0.0.1",
+        ]);
+        if let Some(Papers(cert, key)) = papers {
+            options.extend(["--cert", cert, "--key", key]);
+        }
+        options.extend(more);
+        Running::start(1, &options)
+    }
+
+    fn outer(&self) -> Running {
+        let papers = self.papers(&self.authority, OUTER);
+        let users = ["--user", "alice:at-outer", "--user", "bob:hidden"];
+        let peers = ["--client-ca", &self.roots, "--peer-relay", INNER];
+        self.relay(OUTER, Some(&papers), &[&users[..], &peers[..]].concat())
+    }
+
+    fn endpoint(&self, name: &'static str) -> Endpoint {
+        let here = Ipv4Addr::LOCALHOST.into();
+        let hosts = HostTable::new(SystemResolver).with(INNER, here).with(OUTER, here);
+        let roots = roots_from_pem(self.authority.pem().as_bytes()).unwrap();
+        Endpoint::start(name, ClientTls::new(roots, None).unwrap(), hosts).unwrap()
+    }
+}
+
+fn account(host: &str, relay: &Running, user: &str, password: &str) -> RelayAccount {
+    let uri = format!("msrps://{host}:{};tcp", relay.address().port());
+    RelayAccount::new(Uri::parse(uri.into()).unwrap(), user, password)
+}
+
+// shows: 4976-5.1-01, 4976-9.2-05, 4976-1-04
+#[test]
+fn a_chat_and_a_file_go_through_two_relays() {
+    let place = Place::new();
+    let outer = place.outer();
+    let inner = place.relay(
+        INNER,
+        Some(&place.papers(&place.authority, INNER)),
+        &["--user", "alice:at-inner"],
+    );
+    let (mut alice, mut bob) = (place.endpoint("alice"), place.endpoint("bob"));
+    let out = &mut sink();
+    let chain = vec![
+        account(INNER, &inner, "alice", "at-inner"),
+        account(OUTER, &outer, "alice", "at-outer"),
+    ];
+    let direct = vec![account(OUTER, &outer, "bob", "hidden")];
+    let session = call(out, (&alice, chain), (&bob, direct)).unwrap();
+    say(out, &alice, session.caller, &bob, "through both").unwrap();
+    say(out, &bob, session.called, &alice, "and back").unwrap();
+    send_file(out, &alice, session.caller, &bob).unwrap();
+    assert_eq!(bob.incoming_file.octets(), FILE_SIZE);
+    send_file(out, &bob, session.called, &alice).unwrap();
+    assert_eq!(alice.incoming_file.octets(), FILE_SIZE);
+    assert_eq!(alice.incoming_file.sha256(), bob.incoming_file.sha256());
+    alice.vanish().unwrap();
+    bob.vanish().unwrap();
+}
+
+/// The outer relay lets in whom it knows by name, and its own certificate alone is no name of the inner one.
+// shows: 4976-6.3-02, 4976-6.3-04, 4976-9.2-05
+#[test]
+fn a_relay_that_cannot_show_who_it_is_speaks_for_nobody() {
+    let place = Place::new();
+    let outer = place.outer();
+    for papers in [None, Some(place.papers(&place.authority, "other.relay.test"))] {
+        let inner = place.relay(INNER, papers.as_ref(), &["--user", "alice:at-inner"]);
+        // Who asks by way of it trusts it all the same.
+        let fingerprint = match &papers {
+            None => {
+                let told = inner.stderr();
+                let (_, fingerprint) = told.lines().next().unwrap().split_once("fingerprint ").unwrap();
+                parse_fingerprint(fingerprint).unwrap()
+            }
+            Some(Papers(cert, key)) => {
+                let read = |path: &str| std::fs::read(path).unwrap();
+                Identity::from_pem(&read(cert), &read(key)).unwrap().fingerprint()
+            }
+        };
+        let mut alice = place.endpoint("alice");
+        let chain = vec![
+            account(INNER, &inner, "alice", "at-inner").with_trust(Trust::Fingerprints(vec![fingerprint])),
+            account(OUTER, &outer, "alice", "at-outer"),
+        ];
+        let error = alice.register(chain).unwrap_err().to_string();
+        assert!(
+            error.contains("outer.relay.test refused alice: Refused"),
+            "{error}"
+        );
+        alice.vanish().unwrap();
+    }
+    outer.wait_for_stderr("UnknownRelay");
+}
+
+#[test]
+fn peer_relays_need_somebody_who_vouches_for_them() {
+    let folder = Folder::new();
+    let listen = ["--listen", "msrps://127.0.0.1:0", "--host", OUTER];
+    for (options, told) in [
+        (
+            vec!["--peer-relay", INNER],
+            "--peer-relay: other relays prove their names by certificates",
+        ),
+        (
+            vec!["--hosts", "inner.relay.test"],
+            "--hosts inner.relay.test: NAME=IP is wanted",
+        ),
+        (
+            vec!["--hosts", "=127.0.0.1"],
+            "--hosts =127.0.0.1: NAME=IP is wanted",
+        ),
+    ] {
+        let output = run(&[&listen[..], &options[..]].concat());
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(told), "{error}");
+    }
+    let roots = folder.file("roots.pem", Authority::new().unwrap().pem());
+    let peers = ["--client-ca", &roots, "--peer-relay", "192.0.2.7"];
+    let output = run(&[&listen[..], &peers[..]].concat());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(
+        error.contains("--peer-relay: peer relay \"192.0.2.7\" is neither a DNS name"),
+        "{error}"
+    );
+}
