@@ -20,15 +20,14 @@ fn messages(c: &mut Criterion) {
 
 criterion_group!(benches, messages);
 
-/// `MSRP_BATCHES=N` does N batches of 32 messages and nothing else: a fixed amount of work, whose instructions
-/// `perf stat` or callgrind count where wall time is noise.
+/// `MSRP_BATCHES=N` does N batches of 32 messages (or `MSRP_WINDOW`) and nothing else: a fixed amount of work, whose
+/// instructions `perf stat` or callgrind count where wall time is noise.
 fn main() {
-    match std::env::var("MSRP_BATCHES")
-        .ok()
-        .and_then(|batches| batches.parse().ok())
-    {
+    let number = |name| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    match number("MSRP_BATCHES") {
         Some(batches) => {
-            Forwarding::new(200, 32).time(batches);
+            let window = number("MSRP_WINDOW").unwrap_or(32);
+            Forwarding::new(200, window as usize).time(batches);
         }
         None => {
             benches();

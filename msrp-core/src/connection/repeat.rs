@@ -19,7 +19,8 @@ use bytes::{Buf, BytesMut};
 use super::{Connection, INTERRUPTIBLE_ABOVE, send::Complete};
 use crate::{
     codec::{EndLine, Framing, HeadEdit, find_end_line_prefix},
-    grammar::{ByteRange, ContinuationFlag, FailureReport, MessageId, PathRef, TransactId},
+    grammar::{ByteRange, ContinuationFlag, FailureReport, MessageId, PathRef, PathShape, TransactId},
+    rng::TRANSACT_ID_WITH_SLOT,
 };
 
 /// What stands before every transaction identifier,
@@ -43,7 +44,7 @@ pub struct RepeatPattern {
     /// Between the two transaction identifiers of the answer.
     answer: Box<[u8]>,
     /// To-Path and From-Path in `to_message_id`.
-    paths: [(usize, usize); 2],
+    paths: [(usize, usize, PathShape); 2],
     failure_report: FailureReport,
 }
 
@@ -70,7 +71,11 @@ impl RepeatPattern {
             Some((start, start + part.len()))
         };
         let (to_path, from_path) = (head.to_path(usize::MAX).ok()?, head.from_path(usize::MAX).ok()?);
-        let paths = [span(to_path.raw())?, span(from_path.raw())?];
+        let place = |path: PathRef<'_>| {
+            let (start, end) = span(path.raw())?;
+            Some((start, end, path.shape()))
+        };
+        let paths = [place(to_path)?, place(from_path)?];
         let mut passed_on = BytesMut::from(&b" SEND\r\n"[..]);
         edit.put_before(&mut passed_on);
         let behind = range.start - b"Byte-Range: ".len() - message_id.start;
@@ -104,8 +109,8 @@ impl RepeatPattern {
     }
 
     fn path(&self, at: usize) -> Option<PathRef<'_>> {
-        let &(start, end) = self.paths.get(at)?;
-        PathRef::parse_lazy(self.to_message_id.get(start..end)?, usize::MAX).ok()
+        let &(start, end, shape) = self.paths.get(at)?;
+        PathRef::of(self.to_message_id.get(start..end)?, shape, usize::MAX).ok()
     }
 
     /// What the messages say of Failure-Report.
@@ -124,26 +129,50 @@ impl RepeatPattern {
         let rest = rest
             .get(message_id.as_bytes().len()..)?
             .strip_prefix(&*self.to_range)?;
-        let (range, len) = ByteRange::plain_at_start(rest)?;
-        let rest = rest.get(len..)?.strip_prefix(&*self.to_body)?;
+        let (body_len, rest) = whole_range(rest)?;
+        let rest = rest.strip_prefix(&*self.to_body)?;
         let body_at = octets.len() - rest.len();
         // The blank line is no part of the head. Hyphens at the start of a body may look like an end-line.
-        if range.start != 1 || range.end.is_none() || body_at - 2 > max_head || rest.starts_with(HYPHENS) {
+        if body_at - 2 > max_head || rest.starts_with(HYPHENS) {
             return None;
         }
-        let until = rest.len().min(INTERRUPTIBLE_ABOVE as usize + EndLine::MAX_LEN);
-        let body_len = find_end_line_prefix(rest.get(..until)?)?;
-        let end = body_at + body_len + 2 + HYPHENS.len();
-        octets.get(end..)?.strip_prefix(id)?.strip_prefix(b"$\r\n")?;
+        let (body, end_line) = rest.split_at_checked(body_len)?;
+        end_line
+            .strip_prefix(b"\r\n")?
+            .strip_prefix(HYPHENS)?
+            .strip_prefix(id)?
+            .strip_prefix(b"$\r\n")?;
+        // Most bodies are one line; in others an end-line could have come before.
+        if memchr::memchr(b'\r', body).is_some() && find_end_line_prefix(rest) != Some(body_len) {
+            return None;
+        }
         Some(Repeat {
             id_len: id.len(),
             message_id,
             message_id_at,
-            range,
             body_len,
-            end,
+            end: body_at + body_len + 2 + HYPHENS.len(),
         })
     }
+}
+
+/// The length of a body whose range stands at the start of these octets, and what follows: the range of a whole and short
+/// message, written as a relay writes it.
+#[inline]
+fn whole_range(octets: &[u8]) -> Option<(usize, &[u8])> {
+    let octets = octets.strip_prefix(b"1-")?;
+    let digits = octets
+        .iter()
+        .take(5)
+        .take_while(|octet| octet.is_ascii_digit())
+        .count();
+    let (end, rest) = octets.split_at_checked(digits)?;
+    let rest = rest.strip_prefix(b"/")?.strip_prefix(end)?;
+    let len = end
+        .iter()
+        .fold(0, |len, digit| 10 * len + usize::from(digit - b'0'));
+    // Zero is left to others, and with it what begins with it.
+    (*end.first()? != b'0' && len <= INTERRUPTIBLE_ABOVE as usize).then_some((len, rest))
 }
 
 /// Paths are secrets of the session.
@@ -161,7 +190,6 @@ pub struct Repeat {
     id_len: usize,
     message_id: MessageId,
     message_id_at: usize,
-    range: ByteRange,
     body_len: usize,
     /// Where the identifier stands in the end-line.
     end: usize,
@@ -196,7 +224,7 @@ impl Connection {
     /// The next thing that was received, if it is a message of this pattern and nothing else has to be told before;
     /// it stays where it is. [`pass_on_repeat`](Self::pass_on_repeat) and [`take_repeat`](Self::take_repeat) follow.
     pub fn peek_repeat(&mut self, now: Instant, pattern: &RepeatPattern) -> Option<Repeat> {
-        if !self.is_between_requests(now) {
+        if self.rx.front_ref().is_empty() || !self.is_between_requests(now) {
             return None;
         }
         pattern.find(self.rx.front_ref(), self.config.limits.max_head)
@@ -224,14 +252,18 @@ impl Connection {
         {
             return false;
         }
-        let range = ByteRange {
-            end: Some(repeat.body_len as u64),
-            ..repeat.range
-        };
+        let range = ByteRange::whole(repeat.body_len as u64);
         // The body has no CRLF and hyphens in it, and does not begin with hyphens, so no identifier can make an end-line of
         // it.
-        let Ok((slot, id)) = self.open_transaction(tag, Some(range), pattern.failure_report, &[]) else {
-            return false;
+        let (slot, id) = match tag {
+            None => (None, self.ids.transact_id()),
+            Some(_) if self.transactions.len() >= self.config.max_transactions => return false,
+            Some(tag) => {
+                let (slot, id) =
+                    self.transactions
+                        .open(&mut self.ids, tag, Some(range), pattern.failure_report);
+                (Some(slot), id)
+            }
         };
         self.send.note_output(now);
         let queue = &mut self.send.staged;
@@ -257,16 +289,14 @@ impl Connection {
         let now = self.clock(now);
         if pattern.failure_report == FailureReport::Yes {
             let octets = self.rx.front_ref();
-            let id = octets
-                .get(repeat.end..repeat.end + repeat.id_len)
-                .unwrap_or_default();
+            // `MSRP` with the identifier, and the identifier with the rest of the end-line, stand there already.
+            let start = octets.get(..MSRP.len() + repeat.id_len).unwrap_or_default();
+            let end = octets.get(repeat.end..repeat.len()).unwrap_or_default();
             let reserve = MSRP.len() + pattern.answer.len() + 2 * EndLine::MAX_LEN;
             self.send.control_queue(now).write(reserve, |out| {
-                out.extend_from_slice(MSRP);
-                out.extend_from_slice(id);
+                out.extend_from_slice(start);
                 out.extend_from_slice(&pattern.answer);
-                out.extend_from_slice(id);
-                out.extend_from_slice(b"$\r\n");
+                out.extend_from_slice(end);
             });
             self.stats.responses_out += 1;
         }
@@ -286,26 +316,24 @@ impl Connection {
         now: Instant,
         wanted: impl FnOnce(u64) -> bool,
     ) -> Option<(u64, Option<Duration>)> {
-        self.last_answer.as_ref()?;
-        if !self.is_between_requests(now) {
-            return None;
-        }
         let last = self.last_answer.as_ref()?;
         let octets = self.rx.front_ref();
         let rest = octets.strip_prefix(MSRP)?;
-        let (id, rest) = rest.split_at_checked(crate::rng::TRANSACT_ID_WITH_SLOT)?;
-        rest.strip_prefix(&*last.octets)?
+        let (id, rest) = rest.split_at_checked(TRANSACT_ID_WITH_SLOT)?;
+        let rest = rest
+            .strip_prefix(&*last.octets)?
             .strip_prefix(id)?
             .strip_prefix(b"$\r\n")?;
-        let len = MSRP.len() + 2 * id.len() + last.octets.len() + 3;
-        let transaction = self.transactions.find(id)?;
-        let (id, tag) = (transaction.id, transaction.tag);
-        if !wanted(tag) {
+        let len = octets.len() - rest.len();
+        if !self.is_between_requests(now) {
             return None;
         }
+        let id = self
+            .rx
+            .front_ref()
+            .get(MSRP.len()..MSRP.len() + TRANSACT_ID_WITH_SLOT)?;
         let timeout = self.config.transaction_timeout;
-        let after = self.transactions.age(self.now, transaction, timeout);
-        self.transactions.complete(&id);
+        let (tag, after) = self.transactions.complete_if(self.now, id, timeout, wanted)?;
         self.tell_answered();
         self.stats.responses_in += 1;
         self.skip(now, len);

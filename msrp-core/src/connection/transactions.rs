@@ -116,10 +116,24 @@ impl Transactions {
         }
     }
 
-    /// The transaction of this identifier.
-    pub(super) fn find(&self, id: &[u8]) -> Option<&Transaction> {
-        let transaction = self.table.get(slot_of(id)? as usize)?;
-        (transaction.id.as_bytes() == id).then_some(transaction)
+    /// Ends the transaction of this identifier if its tag is wanted; gives the tag, and the transaction's
+    /// [age](Self::age).
+    pub(super) fn complete_if(
+        &mut self,
+        now: Instant,
+        id: &[u8],
+        timeout: Duration,
+        wanted: impl FnOnce(u64) -> bool,
+    ) -> Option<(u64, Option<Duration>)> {
+        let slot = slot_of(id)? as usize;
+        let transaction = self.table.get(slot)?;
+        if transaction.id.as_bytes() != id || !wanted(transaction.tag) {
+            return None;
+        }
+        let age = self.age(now, transaction, timeout);
+        let tag = self.table.remove(slot).tag;
+        self.trim();
+        Some((tag, age))
     }
 
     /// How long a transaction has run, if it is the oldest of those that have left.

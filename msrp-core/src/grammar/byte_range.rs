@@ -59,23 +59,6 @@ impl ByteRange {
         Ok(Self { start, end, total })
     }
 
-    /// The range at the start of the input, and its length, if it is written as [`write_to`](Self::write_to) writes it and
-    /// its numbers leave room for sums.
-    #[inline]
-    pub(crate) fn plain_at_start(input: &[u8]) -> Option<(Self, usize)> {
-        let plain = |input: &[u8], rest: &[u8]| !(input.starts_with(b"0") && input.len() - rest.len() > 1);
-        let small = |number: Option<u64>| number.is_none_or(|number| number <= u64::MAX / 2);
-        let (start, rest) = number(input).ok()?;
-        let at_end = rest.strip_prefix(b"-")?;
-        let (end, rest) = number_or_star(at_end).ok()?;
-        let end_is_plain = plain(at_end, rest);
-        let at_total = rest.strip_prefix(b"/")?;
-        let (total, rest) = number_or_star(at_total).ok()?;
-        let sound = start > 0 && small(Some(start)) && small(end) && small(total);
-        let is_plain = plain(input, &[]) && end_is_plain && plain(at_total, rest);
-        (sound && is_plain).then_some((Self { start, end, total }, input.len() - rest.len()))
-    }
-
     /// Writes the range as on the wire; at most 62 octets (three numbers of 20 digits).
     pub fn write_to(&self, out: &mut impl BufMut) {
         write_number(self.start, out);

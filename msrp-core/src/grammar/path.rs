@@ -77,6 +77,11 @@ impl<'a> PathRef<'a> {
         Ok(Self { text: value, shape })
     }
 
+    /// The shape of this value.
+    pub(crate) fn shape(&self) -> PathShape {
+        self.shape
+    }
+
     /// The number of URIs, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "a path is never empty")]
     pub fn len(&self) -> usize {
