@@ -103,9 +103,13 @@ impl Transactions {
         self.table.get_mut(slot as usize)
     }
 
+    /// When transactions end that are started now and never answered, on the clock that [`start`](Self::start) takes.
+    pub(super) fn due(&self, now: Instant, timeout: Duration) -> Instant {
+        self.counted(now) + timeout
+    }
+
     /// Starts the time of a transaction whose last octet has been handed to the transport.
-    pub(super) fn start(&mut self, now: Instant, slot: u32, timeout: Duration) {
-        let at = self.counted(now) + timeout;
+    pub(super) fn start(&mut self, slot: u32, at: Instant) {
         if let Some(transaction) = self.table.get_mut(slot as usize) {
             transaction.left = true;
             self.deadlines.push_back(Deadline {

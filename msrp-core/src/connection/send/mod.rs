@@ -626,11 +626,11 @@ impl Connection {
             return;
         }
         self.stats.octets_out += octets as u64;
+        let due = self.transactions.due(now, self.config.transaction_timeout);
         while let Some(complete) = self.send.staged.pop_passed() {
-            let timeout = self.config.transaction_timeout;
             match complete {
                 Complete::Frame => {}
-                Complete::Transaction(slot) => self.transactions.start(now, slot, timeout),
+                Complete::Transaction(slot) => self.transactions.start(slot, due),
                 Complete::LaneChunk(chunk) => {
                     let LaneChunk {
                         outgoing,
@@ -640,7 +640,7 @@ impl Connection {
                         transaction,
                     } = *chunk;
                     if let Some(slot) = transaction {
-                        self.transactions.start(now, slot, timeout);
+                        self.transactions.start(slot, due);
                     }
                     if self.closing.is_some_and(|closing| closing.told) {
                         // Nothing follows `Closed`, though output may still leave.
