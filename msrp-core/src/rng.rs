@@ -54,10 +54,16 @@ impl IdSource {
         if slot > MAX_SLOT {
             return None;
         }
+        // 18 characters of 5 bits: 40 and 25 random ones, then the 25 of the slot.
+        let generator = self.generator();
+        let (first, second) = (generator.next_u64(), u64::from(generator.next_u32()));
+        let rest = second << 25 | u64::from(slot);
         let mut text = [0; RANDOM_CHARS + SLOT_CHARS];
-        let (random, coded) = text.split_at_mut(RANDOM_CHARS);
-        self.fill(random);
-        encode(u64::from(slot), coded);
+        let (start, end) = text.split_at_mut(8);
+        let (middle, last) = end.split_at_mut(8);
+        start.copy_from_slice(&eight(first));
+        middle.copy_from_slice(&eight(rest >> 10));
+        last.copy_from_slice(eight(rest).split_at(6).1);
         Some(TransactId::from_alphanum(text))
     }
 
@@ -137,6 +143,18 @@ fn encode(mut value: u64, text: &mut [u8]) {
         *octet = ALPHABET[(value & 31) as usize];
         value >>= 5;
     }
+}
+
+/// The low 40 bits of `value` as [`encode`] writes them, all eight characters at once: every identifier needs this.
+fn eight(value: u64) -> [u8; 8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // Five bits into each octet: halves apart, then quarters, then eighths.
+    let spread = (value & 0xf_ffff) | (value & 0xff_fff0_0000) << 12;
+    let spread = (spread & 0x0000_03ff_0000_03ff) | (spread & 0x000f_fc00_000f_fc00) << 6;
+    let spread = (spread & 0x001f_001f_001f_001f) | (spread & 0x03e0_03e0_03e0_03e0) << 3;
+    // `a` and so on up to 25, then `2`: 1 in each octet that is 26 or more.
+    let digits = (spread + (128 - 26) * EACH) >> 7 & EACH;
+    (spread + u64::from(b'a') * EACH - digits * u64::from(b'a' + 26 - b'2')).to_be_bytes()
 }
 
 fn value_of(octet: u8) -> Option<u32> {
@@ -259,6 +277,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn eight_characters_are_those_of_one_after_the_other(value: u64) {
+            let mut text = [0; 8];
+            encode(value, &mut text);
+            prop_assert_eq!(eight(value), text);
+        }
+
         #[test]
         fn any_slot_round_trips(seed: [u8; 32], slot in 0..=MAX_SLOT) {
             let id = IdSource::from_seed(seed).transact_id_with_slot(slot).unwrap();

@@ -120,6 +120,12 @@ impl Transactions {
         }
     }
 
+    /// The transaction of this identifier.
+    pub(super) fn find(&self, id: &[u8]) -> Option<&Transaction> {
+        let transaction = self.table.get(slot_of(id)? as usize)?;
+        (transaction.id.as_bytes() == id).then_some(transaction)
+    }
+
     /// Ends the transaction of this identifier if its tag is wanted; gives the tag, and the transaction's
     /// [age](Self::age).
     pub(super) fn complete_if(
