@@ -41,14 +41,13 @@ fn play(piece: usize, turns: &[Vec<String>], answer: impl Fn(&Frame, usize) -> S
                 .collect();
             feed(&mut world, to, answers.as_bytes(), piece);
             let after = String::from_utf8_lossy(&world.octets(from)).into_owned();
+            // What waits in between depends on the pieces, and is counted by how it waits.
+            let mut stats = *world.relay.stats();
+            stats.waiting = Default::default();
             seen.push([
                 String::from_utf8_lossy(&answered).into_owned(),
                 String::from_utf8_lossy(&out).into_owned(),
-                format!(
-                    "{} open, {:?}, {after}",
-                    world.relay.open_transactions(),
-                    world.relay.stats(),
-                ),
+                format!("{} open, {stats:?}, {after}", world.relay.open_transactions()),
             ]);
         }
     }
