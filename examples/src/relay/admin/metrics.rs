@@ -35,6 +35,7 @@ struct Sample {
     shards: usize,
     connections: usize,
     hops: usize,
+    pipes: usize,
     sessions: usize,
     memory: usize,
     max_memory: usize,
@@ -54,6 +55,7 @@ impl Sample {
             shards: 1,
             connections: relay.connections(),
             hops: relay.hops(),
+            pipes: relay.pipes(),
             sessions: relay.bindings(),
             memory: relay.memory(),
             max_memory: relay.max_memory(),
@@ -69,6 +71,7 @@ impl Sample {
         self.shards += other.shards;
         self.connections += other.connections;
         self.hops += other.hops;
+        self.pipes += other.pipes;
         self.sessions += other.sessions;
         self.memory += other.memory;
         self.max_memory += other.max_memory;
@@ -345,6 +348,12 @@ impl Sample {
             "How long a turn of the loop took: what became ready together, from the first read to the last write",
             &self.server.turns,
         )?;
+        page.counter(
+            "connections_handed_over",
+            "Connections that moved to another worker, whose URI their first request was for",
+            self.stats.handed_over,
+        )?;
+        page.gauge("pipes", "Ends of connections between workers", self.pipes)?;
         page.gauge("workers", "Threads that relay", self.shards)?;
         page.gauge("draining", "1 since SIGTERM", usize::from(self.draining))
     }

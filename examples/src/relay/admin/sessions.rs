@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    net::SocketAddr,
     str::FromStr,
     time::{Instant, SystemTime},
 };
@@ -20,7 +21,7 @@ use msrp_core::{
     node::{Node, PeerInfo},
 };
 use msrp_relay::{RelayCommand, Session, SessionId, Traffic};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Admin, error::Refusal};
 
@@ -59,21 +60,27 @@ impl FromStr for Name {
     }
 }
 
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct Shown {
-    id: String,
+    id: Name,
     user: String,
     /// `open`, or `closing`.
     state: &'static str,
     /// Seconds since 1970.
     since: u64,
     expires: u64,
-    peer: Option<String>,
-    local: Option<String>,
+    peer: Option<SocketAddr>,
+    local: Option<SocketAddr>,
     /// `tcp`, `tls`, `ws` or `wss`.
     transport: Option<&'static str>,
     /// The other ends' addresses, or those of the next relays, as far as they are known.
-    peers: Vec<String>,
+    peers: Vec<SocketAddr>,
     buffered: usize,
     from_client: Passed,
     to_client: Passed,
@@ -126,22 +133,22 @@ fn transport(peer: &PeerInfo) -> &'static str {
     }
 }
 
+/// Taken on a loop's thread, so nothing is written out here.
 fn show(shard: usize, session: Session<'_>, clocks: Clocks) -> Shown {
     let name = Name {
         shard,
         session: session.id,
     };
-    let address = |address: Option<std::net::SocketAddr>| address.map(|address| address.to_string());
     Shown {
-        id: name.to_string(),
+        id: name,
         user: session.user.to_owned(),
         state: if session.closing { "closing" } else { "open" },
         since: clocks.unix(session.since),
         expires: clocks.unix(session.expires),
-        peer: address(session.peer.and_then(|peer| peer.remote)),
-        local: address(session.peer.and_then(|peer| peer.local)),
+        peer: session.peer.and_then(|peer| peer.remote),
+        local: session.peer.and_then(|peer| peer.local),
         transport: session.peer.map(transport),
-        peers: session.peers.iter().map(ToString::to_string).collect(),
+        peers: session.peers,
         buffered: session.buffered,
         from_client: session.from_client.into(),
         to_client: session.to_client.into(),
@@ -160,7 +167,7 @@ struct Page {
 struct Listed {
     sessions: Vec<Shown>,
     /// Where the next page begins: the `after` to ask for; none on the last page.
-    next: Option<String>,
+    next: Option<Name>,
 }
 
 /// `GET /sessions?limit=100&after=ID&user=NAME`.
@@ -211,7 +218,7 @@ async fn list(
             break;
         }
     }
-    let next = sessions.last().filter(|_| more).map(|last| last.id.clone());
+    let next = sessions.last().filter(|_| more).map(|last| last.id);
     Ok(Json(Listed { sessions, next }))
 }
 
