@@ -74,6 +74,18 @@ impl Host<Relay> for Log {
                 %reason,
                 "connection closed"
             ),
+            RelayEvent::AnchorLegConnected {
+                anchor,
+                side,
+                connection,
+            } => tracing::info!(%anchor, %side, connection = %Name(connection), "side connected"),
+            RelayEvent::AnchorLegLost { anchor, side } => tracing::info!(%anchor, %side, "side lost"),
+            RelayEvent::AnchorLegFailed { anchor, side } => {
+                tracing::warn!(%anchor, %side, "side not reached");
+            }
+            RelayEvent::AnchorEnded { info, reason } => {
+                tracing::info!(anchor = %info.id, %reason, "anchored session ended");
+            }
             _ => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use msrp_core::node::ListenerId;
+use msrp_core::node::{Fingerprint, ListenerId};
 use msrp_relay::Relay;
 use msrp_transport::{
     mio_driver::Server,
@@ -24,6 +24,8 @@ pub(super) struct Material {
     pub(super) server: Option<ServerTls>,
     /// For the hosts that the relay connects to.
     pub(super) client: ClientTls,
+    /// By which the clients of anchored sessions know the listeners.
+    fingerprints: Vec<Fingerprint>,
 }
 
 impl Material {
@@ -38,10 +40,9 @@ impl Material {
             Some(path) => ClientCertificates::Verified(roots(Some(path))?),
             None => ClientCertificates::Ignored,
         };
-        let server = own
-            .as_ref()
-            .or(made)
-            .filter(|_| settings.needs_identity())
+        let presented = own.as_ref().or(made).filter(|_| settings.needs_identity());
+        let fingerprints = presented.map(Identity::fingerprint).into_iter().collect();
+        let server = presented
             .map(|identity| server_config(identity, clients))
             .transpose();
         let named = |error| {
@@ -51,12 +52,19 @@ impl Material {
         Ok(Self {
             server: server.map_err(named)?,
             client: client.map_err(named)?,
+            fingerprints,
         })
+    }
+
+    /// Tells a relay what its listeners present.
+    pub(super) fn tell(&self, relay: &mut Relay) {
+        relay.set_anchor_fingerprints(self.fingerprints.clone());
     }
 
     /// Has a server use it from now on; connections that exist stay as they are.
     pub(super) fn apply(&self, server: &mut Server<Relay>, listeners: usize) {
         server.set_client_tls(self.client.clone());
+        self.tell(server.node_mut());
         let Some(tls) = &self.server else { return };
         for listener in 0..listeners {
             // A listener without TLS stays without.

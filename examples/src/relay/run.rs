@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     net::IpAddr,
+    sync::Arc,
     time::Instant,
 };
 
@@ -112,6 +113,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         });
     let mut server = Server::with_resolver(relay, config, hosts)?;
     server.set_client_tls(material.client.clone());
+    material.tell(server.node_mut());
     let mut urls = Vec::new();
     for Bound { address, socket } in bound {
         let incoming = listeners::incoming(&address, material.server.as_ref());
@@ -125,6 +127,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         let context = Admin {
             shards: shards.clone(),
             listeners: urls.into(),
+            turn: Arc::default(),
         };
         admin::serve(socket, context, guard)
             .map_err(|error| Failure::Ran(format!("admin server: {error}")))?;

@@ -110,7 +110,11 @@ fn over_tcp() {
 }
 
 /// A TLS connection that trusts one root and expects one name.
-fn dial_tls(address: SocketAddr, root: &[u8], name: &str) -> StreamOwned<ClientConnection, TcpStream> {
+pub(crate) fn dial_tls(
+    address: SocketAddr,
+    root: &[u8],
+    name: &str,
+) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(root.to_vec().into()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))

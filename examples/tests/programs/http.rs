@@ -26,11 +26,21 @@ impl Answer {
 
 /// One request on a connection of its own; `lines` are headers, each with its end of line.
 pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, lines: &str) -> Answer {
+    exchange(address, method, path, lines, "")
+}
+
+/// A request with a body of this media type.
+pub(crate) fn post(address: SocketAddr, path: &str, kind: &str, body: &str) -> Answer {
+    let lines = format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len());
+    exchange(address, "POST", path, &lines, body)
+}
+
+fn exchange(address: SocketAddr, method: &str, path: &str, lines: &str, body: &str) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{lines}\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{lines}\r\n{body}"
     )
     .unwrap();
     let mut text = String::new();

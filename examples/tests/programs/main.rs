@@ -8,6 +8,7 @@ mod hostile_neighbours;
 mod http;
 mod quickstart;
 mod relay_admin;
+mod relay_anchor;
 mod relay_limits;
 mod relay_operation;
 mod relay_options;

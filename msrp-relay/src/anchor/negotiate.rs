@@ -1,11 +1,14 @@
 //! Offers and answers on their way through (RFC 3264, RFC 4975 §8, RFC 6135, RFC 6714).
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Bound,
+    time::{Duration, Instant},
+};
 
 use msrp_core::{
     connection::Connection,
     grammar::{Host, Scheme, UriRef},
-    node::{ConnectionHandle, ListenerId},
+    node::{ConnectionHandle, Fingerprint, ListenerId},
 };
 
 use super::{
@@ -605,18 +608,23 @@ impl Relay {
         }
     }
 
+    /// The relay has other certificates from now on, as after [`AnchorConfig::fingerprint`](crate::AnchorConfig::fingerprint).
+    pub fn set_anchor_fingerprints(&mut self, fingerprints: Vec<Fingerprint>) {
+        self.config.anchors.fingerprints = fingerprints;
+    }
+
     /// How many sessions are anchored.
     pub fn anchor_count(&self) -> usize {
         self.anchors.sessions.len()
     }
 
-    /// All anchored sessions, in the order of their names.
-    pub fn anchors(&self) -> Vec<AnchorInfo> {
+    /// The anchored sessions behind this one in the order of their names, or all of them.
+    pub fn anchors(&self, after: Option<AnchorId>) -> impl Iterator<Item = AnchorInfo> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.anchors
             .by_id
-            .values()
-            .filter_map(|&index| self.info_of(index))
-            .collect()
+            .range((from, Bound::Unbounded))
+            .filter_map(|(_, &index)| self.info_of(index))
     }
 
     /// One anchored session.

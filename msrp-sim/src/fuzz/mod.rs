@@ -3,6 +3,7 @@
 //! The targets in `fuzz/` are one line each and call these. `cargo test` replays the corpora in `fuzz/corpus` and seeded
 //! mutations of them, so that a harness cannot rot unnoticed.
 
+mod anchor_sdp;
 mod connection_ops;
 mod decode_split;
 mod digest_params;
@@ -12,15 +13,16 @@ mod relay_world;
 mod uri;
 
 pub use self::{
-    connection_ops::connection_ops, decode_split::decode_split, digest_params::digest_params,
-    head_edit::head_edit, relay_world::relay_world, uri::uri,
+    anchor_sdp::anchor_sdp, connection_ops::connection_ops, decode_split::decode_split,
+    digest_params::digest_params, head_edit::head_edit, relay_world::relay_world, uri::uri,
 };
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
 /// All targets by their names, which are those of their corpora and of the programs in `fuzz/`.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
+    ("anchor_sdp", anchor_sdp),
     ("connection_ops", connection_ops),
     ("decode_split", decode_split),
     ("digest_params", digest_params),

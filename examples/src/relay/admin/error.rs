@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::rejection::{PathRejection, QueryRejection},
+    extract::rejection::{BytesRejection, PathRejection, QueryRejection},
     http::{Method, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
@@ -41,6 +41,12 @@ impl From<NoAnswer> for Refusal {
 
 impl From<QueryRejection> for Refusal {
     fn from(error: QueryRejection) -> Self {
+        Self::new(error.status(), error.body_text())
+    }
+}
+
+impl From<BytesRejection> for Refusal {
+    fn from(error: BytesRejection) -> Self {
         Self::new(error.status(), error.body_text())
     }
 }

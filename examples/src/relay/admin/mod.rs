@@ -1,16 +1,25 @@
-//! The operator's HTTP server: metrics, health, sessions. It has a thread of its own and asks the relays between two
+//! The operator's HTTP server: metrics, health, sessions, anchoring. It has a thread of its own and asks the relays between two
 //! turns of their loops, so that whatever its clients do costs the relays a question now and then.
 //!
 //! A part of the API is a file with a `routes` function; [`router`] puts them together, with the same guard and the same
 //! way of saying no.
 
+mod anchors;
 mod error;
 mod guard;
 mod health;
 mod metrics;
 mod sessions;
 
-use std::{io, net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -36,6 +45,15 @@ pub(super) struct Admin {
     pub(super) shards: Shards,
     /// The URLs of the relay's listeners, in their order.
     pub(super) listeners: Arc<[String]>,
+    /// Anchored sessions go to the shards in turn.
+    pub(super) turn: Arc<AtomicUsize>,
+}
+
+impl Admin {
+    fn next_shard(&self) -> usize {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        turn % self.shards.len().max(1)
+    }
 }
 
 /// All of the API.
@@ -43,6 +61,7 @@ fn router(admin: Admin, guard: Guard) -> Router {
     Router::new()
         .merge(metrics::routes())
         .merge(sessions::routes())
+        .merge(anchors::routes())
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(axum::middleware::from_fn_with_state(

@@ -87,7 +87,7 @@ struct Shown {
 }
 
 #[derive(Debug, Serialize)]
-struct Passed {
+pub(super) struct Passed {
     messages: u64,
     chunks: u64,
     octets: u64,
@@ -107,13 +107,13 @@ impl From<Traffic> for Passed {
 
 /// From the relay's clock to everybody's.
 #[derive(Clone, Copy)]
-struct Clocks {
-    now: Instant,
-    wall: SystemTime,
+pub(super) struct Clocks {
+    pub(super) now: Instant,
+    pub(super) wall: SystemTime,
 }
 
 impl Clocks {
-    fn unix(self, at: Instant) -> u64 {
+    pub(super) fn unix(self, at: Instant) -> u64 {
         let since_1970 = self
             .wall
             .duration_since(SystemTime::UNIX_EPOCH)
