@@ -47,7 +47,7 @@ start() {
   : >"$scratch/out"
   case $name in
     ours | ours-tls)
-      RUST_LOG=off "$@" "$target/msrp-relay" --listen "$scheme://127.0.0.1:0" --user load:secret --allow-plain-auth \
+      RUST_LOG=off "$@" "$target/msrp-relay" --listen "$scheme://127.0.0.1:0" --user load:secret --allow-plain-auth --workers 1 \
         ${RELAY_FLAGS:-} >"$scratch/out" 2>"$scratch/err" &
       server_pid=$!
       address=$(ready_address)

@@ -80,7 +80,8 @@ pub struct Options {
     /// Octets that may wait to be sent, over all connections. [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     pub max_memory: Option<usize>,
-    /// Threads that relay, each with connections of its own. So far there can be 1. [default: 1]
+    /// Threads that relay, each with connections of its own, and a part of --max-connections and --max-memory; at most 32.
+    /// [default: as many as there are cores]
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
     /// How long SIGTERM lets what is under way go on. [default: 10]

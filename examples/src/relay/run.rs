@@ -11,7 +11,7 @@ use msrp_relay::{ConfigError, Relay, RelayConfig};
 use msrp_transport::{
     DriverConfig,
     listen::ListenAddress,
-    mio_driver::{Server, ServerError},
+    mio_driver::{self, Server, ServerError},
     resolve::SystemResolver,
     tls_config::{Identity, TlsConfigError, format_fingerprint},
 };
@@ -88,7 +88,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     let bound = settings
         .listen
         .iter()
-        .map(|&address| sockets.listen(address))
+        .map(|&address| sockets.listen(address, settings.workers))
         .collect::<Result<Vec<_>, _>>()?;
     let admin = settings.admin.map(|address| sockets.admin(address)).transpose()?;
     sockets.done()?;
@@ -103,25 +103,30 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     }
     let material = Material::load(settings, made.as_ref())?;
     let addresses: Vec<_> = bound.iter().map(|bound| bound.address).collect();
-    let relay = relay(settings, &addresses, users)?;
-    let config = DriverConfig::new().max_connections(settings.max_connections);
-    let hosts = settings
-        .hosts
-        .iter()
-        .fold(HostTable::new(SystemResolver), |table, (name, address)| {
-            table.with(name, *address)
-        });
-    let mut server = Server::with_resolver(relay, config, hosts)?;
-    server.set_client_tls(material.client.clone());
-    material.tell(server.node_mut());
+    let config = DriverConfig::new().max_connections(settings.max_connections.div_ceil(settings.workers));
+    let mut servers = Vec::with_capacity(settings.workers);
+    for shard in 0..settings.workers {
+        let relay = relay(settings, &addresses, users.clone(), shard)?;
+        let hosts = settings
+            .hosts
+            .iter()
+            .fold(HostTable::new(SystemResolver), |table, (name, address)| {
+                table.with(name, *address)
+            });
+        let mut server = Server::with_resolver(relay, config.clone(), hosts)?;
+        server.set_client_tls(material.client.clone());
+        material.tell(server.node_mut());
+        servers.push(server);
+    }
+    let mut servers = mio_driver::Shards::new(servers);
     let mut urls = Vec::new();
-    for Bound { address, socket } in bound {
+    for Bound { address, sockets } in bound {
         let incoming = listeners::incoming(&address, material.server.as_ref());
-        server.listen_on(socket, address.scheme, incoming)?;
+        servers.listen_on(sockets, address.scheme, incoming)?;
         urls.push(address.to_string());
     }
     let mut lines: Vec<_> = urls.iter().map(|url| format!("listening on {url}")).collect();
-    let shards = Shards::new([server.handle()]);
+    let shards = Shards::new(servers.handle().shards());
     if let Some((socket, address)) = admin {
         let guard = Guard::new(settings.admin_token.clone());
         let context = Admin {
@@ -136,8 +141,8 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     signals::obey(shards, settings.clone(), made).map_err(|error| Failure::Ran(error.to_string()))?;
     announce(&lines).map_err(|error| Failure::Ran(format!("standard output: {error}")))?;
     signals::ready();
-    server
-        .run(&mut Log)
+    servers
+        .run(|_| Log)
         .map_err(|error| Failure::Ran(format!("event loop: {error}")))
 }
 
@@ -155,7 +160,7 @@ pub fn check(settings: &Settings) -> Result<(), Failure> {
         .iter()
         .map(|&address| with_port(address))
         .collect();
-    relay(settings, &addresses, users)?;
+    relay(settings, &addresses, users, 0)?;
     println!("the configuration is good");
     Ok(())
 }
@@ -168,10 +173,15 @@ fn with_port(mut address: ListenAddress) -> ListenAddress {
     address
 }
 
-fn relay(settings: &Settings, addresses: &[ListenAddress], users: Users) -> Result<Relay, Failure> {
+fn relay(
+    settings: &Settings,
+    addresses: &[ListenAddress],
+    users: Users,
+    shard: usize,
+) -> Result<Relay, Failure> {
     let (min, default, max) = settings.expires;
     let is_address = settings.host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-    if is_address {
+    if is_address && shard == 0 {
         tracing::warn!(
             host = settings.host,
             "RFC 4976 wants a host name in URIs; --host gives one"
@@ -185,6 +195,7 @@ fn relay(settings: &Settings, addresses: &[ListenAddress], users: Users) -> Resu
         .expires(min, default, max)
         .max_connections(settings.max_connections)
         .max_memory(settings.max_memory)
+        .shard(shard as u16, settings.workers as u16)
         .auth_store(users);
     for name in &settings.peer_relays {
         config = match name.as_str() {

@@ -17,6 +17,9 @@ use msrp_transport::{
 use super::{Options, file::File};
 use crate::logging::LogFormat;
 
+/// As many as a URI can name.
+const MAX_WORKERS: usize = 32;
+
 /// What is wrong with options, file or material; the text names it.
 #[derive(Debug)]
 pub enum SettingsError {
@@ -87,7 +90,7 @@ impl std::fmt::Display for SettingsError {
             Self::AdminToken => f.write_str("--admin-token: visible characters without spaces are wanted"),
             Self::Workers(workers) => write!(
                 f,
-                "--workers {workers}: this version runs one worker; start it with --workers 1 or without the flag"
+                "--workers {workers}: there can be {MAX_WORKERS} at most"
             ),
         }
     }
@@ -141,6 +144,8 @@ pub struct Settings {
     pub max_address_connections: Option<u32>,
     /// What one user may take; none for no limits.
     pub user_limits: Option<UserLimits>,
+    /// Threads that relay.
+    pub workers: usize,
     /// How long to drain.
     pub drain: Duration,
     /// How logs are written.
@@ -229,11 +234,11 @@ impl Settings {
             .max_memory
             .or(file.max_memory)
             .unwrap_or(256 * 1024 * 1024);
-        match options.workers.or(file.workers) {
-            None | Some(1) => {}
-            Some(0) => return Err(SettingsError::Zero("--workers")),
-            Some(workers) => return Err(SettingsError::Workers(workers)),
-        }
+        let workers = match options.workers.or(file.workers) {
+            Some(workers) if workers > MAX_WORKERS => return Err(SettingsError::Workers(workers)),
+            Some(workers) => at_least_one("--workers", workers)?,
+            None => std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS)),
+        };
         let optional = |flag, number: Option<u32>| match number {
             Some(0) => Err(SettingsError::Zero(flag)),
             number => Ok(number),
@@ -293,6 +298,7 @@ impl Settings {
             expires: (min_expires, expires, max_expires),
             max_connections: at_least_one("--max-connections", max_connections)?,
             max_memory: at_least_one("--max-memory", max_memory)?,
+            workers,
             drain: Duration::from_secs(options.drain.or(file.drain).unwrap_or(10)),
             max_address_connections,
             user_limits,

@@ -6,14 +6,15 @@ use std::{
 };
 
 use listenfd::ListenFd;
-use msrp_transport::listen::{ListenAddress, ListenOptions, bind};
+use msrp_transport::listen::{ListenAddress, ListenOptions, bind, bind_shared};
 
 use super::run::Failure;
 
 /// A listener of the relay, bound before there is a relay, since URIs carry its real port.
 pub(super) struct Bound {
     pub(super) address: ListenAddress,
-    pub(super) socket: TcpListener,
+    /// One for each worker.
+    pub(super) sockets: Vec<TcpListener>,
 }
 
 /// Sockets that were open when the process began.
@@ -36,29 +37,45 @@ impl Sockets {
     }
 
     /// The listener of this address: one that was handed over, or a new one.
-    pub(super) fn listen(&mut self, address: ListenAddress) -> Result<Bound, Failure> {
+    pub(super) fn listen(&mut self, address: ListenAddress, workers: usize) -> Result<Bound, Failure> {
         let failed = |error: io::Error| Failure::Asked(format!("--listen {address}: {error}"));
-        let socket = self.take_or_bind(address.address).map_err(failed)?;
+        let sockets = match self.take(address.address) {
+            // Workers share what there is one of.
+            Some(handed) => (1..workers)
+                .map(|_| handed.try_clone())
+                .collect::<io::Result<Vec<_>>>()
+                .map(|mut sockets| {
+                    sockets.push(handed);
+                    sockets
+                }),
+            None => bind_shared(address.address, ListenOptions::default(), workers),
+        }
+        .map_err(failed)?;
+        let first = sockets
+            .first()
+            .map_or(Ok(address.address), TcpListener::local_addr);
         let address = ListenAddress {
-            address: socket.local_addr().map_err(failed)?,
+            address: first.map_err(failed)?,
             ..address
         };
-        Ok(Bound { address, socket })
+        Ok(Bound { address, sockets })
     }
 
     /// The same for the admin server.
     pub(super) fn admin(&mut self, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
         let failed = |error: io::Error| Failure::Asked(format!("--admin http://{address}: {error}"));
-        let socket = self.take_or_bind(address).map_err(failed)?;
+        let socket = match self.take(address) {
+            Some(handed) => handed,
+            None => bind(address, ListenOptions::default()).map_err(failed)?,
+        };
         let local = socket.local_addr().map_err(failed)?;
         Ok((socket, local))
     }
 
-    fn take_or_bind(&mut self, address: SocketAddr) -> io::Result<TcpListener> {
-        match self.0.iter().position(|(handed, _)| *handed == address) {
-            Some(place) => Ok(self.0.swap_remove(place).1),
-            None => bind(address, ListenOptions::default()),
-        }
+    /// What was handed over for this address.
+    fn take(&mut self, address: SocketAddr) -> Option<TcpListener> {
+        let place = self.0.iter().position(|(handed, _)| *handed == address)?;
+        Some(self.0.swap_remove(place).1)
     }
 
     /// Nothing was handed over that nobody wants: whoever configured it meant something by it.

@@ -13,4 +13,5 @@ mod relay_limits;
 mod relay_operation;
 mod relay_options;
 mod relay_signals;
+mod relay_workers;
 mod running;

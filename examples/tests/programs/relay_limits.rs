@@ -23,6 +23,8 @@ fn connections_beyond_the_bound_are_closed_and_the_others_go_on() {
             "alice:secret",
             "--max-connections",
             "2",
+            "--workers",
+            "1",
         ],
     );
     let relay = format!("msrp://{};tcp", running.address());

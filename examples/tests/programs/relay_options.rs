@@ -54,11 +54,16 @@ fn numbers_have_to_make_sense() {
 }
 
 #[test]
-fn more_than_one_worker_is_refused_and_one_is_not() {
-    refused(&with(LISTEN, &["--workers", "2"]), &["--workers 2", "one worker"]);
+fn there_are_as_many_workers_as_a_uri_can_name() {
+    refused(&with(LISTEN, &["--workers", "33"]), &["--workers 33", "32"]);
     refused(&with(LISTEN, &["--workers", "0"]), &["--workers 0"]);
-    let running = Running::start(1, &with(LISTEN, &["--workers", "1"]));
-    assert_ne!(running.address().port(), 0);
+    for workers in ["1", "32"] {
+        let running = Running::start(1, &with(LISTEN, &["--workers", workers]));
+        assert_ne!(running.address().port(), 0);
+        // One address is one relay's, however many sockets it has there.
+        let listen = format!("msrp://{}", running.address());
+        refused(&["--listen", &listen, "--workers", "3"], &["--listen", "in use"]);
+    }
 }
 
 #[test]

@@ -82,19 +82,21 @@ impl ServerCertVerifier for Anyone {
     }
 }
 
-/// What a TLS listener presents.
-pub(crate) fn presented_certificate(address: SocketAddr) -> Vec<u8> {
+/// What a client is configured with that takes any certificate.
+pub(crate) fn trusting() -> Arc<ClientConfig> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Anyone))
         .with_no_client_auth();
+    Arc::new(config)
+}
+
+/// What a TLS listener presents.
+pub(crate) fn presented_certificate(address: SocketAddr) -> Vec<u8> {
     let name = ServerName::try_from("127.0.0.1").unwrap();
-    let mut tls = StreamOwned::new(
-        ClientConnection::new(Arc::new(config), name).unwrap(),
-        dial(address),
-    );
+    let mut tls = StreamOwned::new(ClientConnection::new(trusting(), name).unwrap(), dial(address));
     tls.conn.complete_io(&mut tls.sock).unwrap();
     tls.conn.peer_certificates().unwrap()[0].to_vec()
 }
