@@ -4,7 +4,10 @@
 
 use std::{fs, path::PathBuf};
 
-use msrp_sim::{Rng, fuzz::TARGETS};
+use msrp_sim::{
+    Rng,
+    fuzz::{TARGETS, Target},
+};
 
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -62,8 +65,12 @@ fn mutate(rng: &mut Rng, input: &mut Vec<u8>, other: &[u8]) {
     }
 }
 
+fn target(name: &str) -> (&'static str, Target) {
+    TARGETS.into_iter().find(|(known, _)| *known == name).unwrap()
+}
+
 fn replay(name: &str, rounds: u64) {
-    let (_, target) = TARGETS.into_iter().find(|(known, _)| *known == name).unwrap();
+    let (_, target) = target(name);
     let seeds = corpus(name);
     assert!(seeds.len() >= 4, "a corpus worth the name");
     for (file, input) in &seeds {
@@ -80,6 +87,11 @@ fn replay(name: &str, rounds: u64) {
 }
 
 #[test]
+fn anchor_sdp() {
+    replay("anchor_sdp", 5000);
+}
+
+#[test]
 fn connection_ops() {
     replay("connection_ops", 1000);
 }
@@ -87,7 +99,7 @@ fn connection_ops() {
 /// Operations of every kind in any order, not only the corpus's.
 #[test]
 fn connection_ops_by_chance() {
-    let (name, target) = TARGETS[0];
+    let (name, target) = target("connection_ops");
     for round in 0..500 {
         let mut rng = Rng::new(round);
         let mut input = vec![0; rng.size(10..=1500)];

@@ -20,7 +20,7 @@ fn target(world: &World) -> (Scheme, String, Option<u16>) {
     (target.scheme, target.host.clone(), target.port)
 }
 
-// shows: 6135-X-04
+// Rows: 6135-X-04
 #[test]
 fn an_answerer_without_setup_is_connected_to_at_once() {
     let mut world = World::new();
@@ -67,7 +67,7 @@ fn what_waits_for_a_connect_is_its_first_message() {
     assert_eq!(frames[0].body(), b"hello");
 }
 
-// shows: 6135-4.2.1-05
+// Rows: 6135-4.2.1-05
 #[test]
 fn holdconn_counts_as_nothing_said() {
     let mut world = World::new();
@@ -186,7 +186,7 @@ fn who_comes_while_it_is_connected_to_is_there() {
     assert_eq!(messages(&mut world, b).len(), 1);
 }
 
-// shows: 4145-4.1-03, 6714-X-02
+// Rows: 4145-4.1-03, 6714-X-02
 #[test]
 fn clients_on_websockets_and_active_sides_are_never_connected_to() {
     for (path, setup) in [
@@ -213,7 +213,7 @@ fn a_side_behind_nat_is_made_active() {
     assert_eq!(session.state(&world, Side::Answerer), LegState::Awaited);
 }
 
-// shows: 6714-4.2-15, 6714-X-02
+// Rows: 6714-4.2-15, 6714-X-02
 #[test]
 fn with_cema_the_address_is_that_of_c_and_m() {
     let cema = "a=msrp-cema\r\n";
@@ -233,7 +233,7 @@ fn with_cema_the_address_is_that_of_c_and_m() {
     assert!(session.for_b.contains(cema) && session.for_a.contains(cema));
 }
 
-// shows: 6714-4.2-14
+// Rows: 6714-4.2-14
 #[test]
 fn with_cema_a_relay_that_c_and_m_name_is_connected_to_by_its_uri() {
     let cema = "a=msrp-cema\r\n";
@@ -248,7 +248,7 @@ fn with_cema_a_relay_that_c_and_m_name_is_connected_to_by_its_uri() {
     assert_eq!(target(&world).1, "r2.example.com");
 }
 
-// shows: 6714-4.1-01, 4975-8.1-09, 6714-3-02
+// Rows: 6714-4.1-01, 4975-8.1-09, 6714-3-02
 #[test]
 fn without_cema_the_address_is_that_of_the_path() {
     let mut world = World::new();

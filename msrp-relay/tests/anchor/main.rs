@@ -1,4 +1,5 @@
-//! Anchored sessions: the relay in the path of clients that know nothing of relays.
+//! Anchored sessions: the relay in the path of clients that know nothing of relays. "Rows" names rows of the catalogues of
+//! RFC 4145, 4975 §8, 6135 and 6714, which are for user agents, as far as a relay in the path shows them.
 
 #[path = "../harness/mod.rs"]
 mod harness;

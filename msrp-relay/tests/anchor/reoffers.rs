@@ -4,7 +4,7 @@ use msrp_relay::{AnchorError, AnchorOptions, LegState, Side};
 
 use super::*;
 
-// shows: 4975-8.4-04, 6135-E-08
+// Rows: 4975-8.4-04, 6135-E-08
 #[test]
 fn an_offer_that_changes_nothing_changes_nothing() {
     let mut world = World::new();
@@ -37,7 +37,7 @@ fn the_answerer_may_offer_too() {
     assert_eq!(messages(&mut world, a).len(), 1);
 }
 
-// shows: 4975-8.4-03
+// Rows: 4975-8.4-03
 #[test]
 fn a_side_that_moves_is_bound_anew() {
     let mut world = World::new();
@@ -105,7 +105,7 @@ fn two_streams(first: &str, second: &str, extra: &str) -> String {
     sdp(first, extra) + &more
 }
 
-// shows: 4975-8.1-07, 4975-8.1-08, 6135-4.2.1-06
+// Rows: 4975-8.1-07, 4975-8.1-08, 6135-4.2.1-06
 #[test]
 fn streams_of_one_body_are_sessions_of_their_own() {
     let mut world = World::new();

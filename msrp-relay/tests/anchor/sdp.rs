@@ -30,7 +30,7 @@ fn rich() -> String {
     )
 }
 
-// shows: 4975-8.1-02, 6135-4.4-02, 6135-4.2.2-01, 6714-4.2-04, 6714-4.2-05, 6135-4.2.2-03
+// Rows: 4975-8.1-02, 6135-4.4-02, 6135-4.2.2-01, 6714-4.2-04, 6714-4.2-05, 6135-4.2.2-03
 #[test]
 fn only_what_names_the_side_is_changed() {
     let config = config().anchors(AnchorConfig::new().fingerprint(own_fingerprint()));
@@ -121,7 +121,7 @@ fn a_fingerprint_above_all_media_is_not_taken_for_the_relays() {
     assert!(theirs.contains(THEIRS) && ours.contains(&own_line()), "{for_b}");
 }
 
-// shows: 6714-4.3-09, 6714-4.3-11, 6714-4.3-12, 6714-5-01
+// Rows: 6714-4.3-09, 6714-4.3-11, 6714-4.3-12, 6714-5-01
 #[test]
 fn cema_is_kept_where_its_rules_let_it() {
     let cema = "a=msrp-cema\r\n";
