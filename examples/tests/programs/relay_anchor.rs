@@ -45,12 +45,13 @@ fn chat(from: &mut Client, path: &str, to: &mut Client, seen: &str, id: &str) {
          Byte-Range: 1-5/5\r\nContent-Type: text/plain\r\n\r\nhello\r\n-------{id}$\r\n",
         from.uri
     ));
-    let accepted = from.read();
+    let accepted = next(from);
     assert!(
         accepted.start().starts_with(&format!("MSRP {id} 200")),
         "{accepted:?}"
     );
-    let message = next_with_content(to);
+    let message = next(to);
+    assert!(message.start().ends_with(" SEND"), "{message:?}");
     assert_eq!(message.header("To-Path"), Some(&to.uri[..]));
     // Who it comes from is what SDP said.
     assert_eq!(message.header("From-Path"), Some(seen));
@@ -61,19 +62,18 @@ fn chat(from: &mut Client, path: &str, to: &mut Client, seen: &str, id: &str) {
          Status: 000 200 OK\r\n-------r{id}$\r\n",
         to.uri
     ));
-    let report = from.read();
+    let report = next(from);
     assert!(report.start().ends_with(" REPORT"), "{report:?}");
     assert_eq!(report.header("To-Path"), Some(&from.uri[..]));
     assert_eq!(report.header("From-Path"), Some(path));
     assert_eq!(report.header("Message-ID"), Some(id));
 }
 
-/// The next message; one without content, by which the other side binds its session, is answered.
-fn next_with_content(client: &mut Client) -> Frame {
+/// The next thing that is not a message without content, by which the other side binds its session; those are answered.
+fn next(client: &mut Client) -> Frame {
     loop {
         let frame = client.read();
-        assert!(frame.start().ends_with(" SEND"), "{frame:?}");
-        if frame.header("Content-Type").is_some() {
+        if !frame.start().ends_with(" SEND") || frame.header("Content-Type").is_some() {
             return frame;
         }
         client.answer_200(&frame);
@@ -248,7 +248,7 @@ fn a_side_that_waits_is_connected_to() {
         alice.uri
     ));
     let mut bob = accept();
-    assert_eq!(next_with_content(&mut bob).body(), ("again", '$'));
+    assert_eq!(next(&mut bob).body(), ("again", '$'));
     let shown = get(admin, &format!("/anchors/{id}")).json();
     assert_eq!(shown["streams"][0]["answerer"]["connections"], 2);
 }
