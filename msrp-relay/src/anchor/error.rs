@@ -143,6 +143,12 @@ pub enum AnchorError {
     /// An offer while the one of the other side has not been answered (RFC 3264 §4: it has to be refused with 491).
     #[error("the other side's offer is not answered yet")]
     OfferPending,
+    /// An answer with an MSRP stream where the offer has none (RFC 3264 §6): it would go past the relay.
+    #[error("the media line number {number} is an MSRP stream that was not offered")]
+    StreamNotOffered {
+        /// Its place among all `m=` lines, from 1.
+        number: usize,
+    },
     /// An answer, or a new offer, that lacks a stream of what came before, or has other media in its place (RFC 3264 §6,
     /// §8).
     #[error("the media line number {number} has to be an MSRP stream, as it was before")]

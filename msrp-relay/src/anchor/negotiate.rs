@@ -197,6 +197,15 @@ impl Relay {
             Side::Answerer => options.answerer,
         };
         let (sdp, streams) = self.read_sdp(answer)?;
+        let offered = |number| offer.streams.iter().any(|stream| stream.number == number);
+        if let Some(stream) = streams
+            .iter()
+            .find(|stream| stream.port != 0 && !offered(stream.number))
+        {
+            return Err(AnchorError::StreamNotOffered {
+                number: stream.number + 1,
+            });
+        }
         let mut agreed = Vec::new();
         let mut sections = Vec::new();
         let mut protected = Vec::new();

@@ -392,7 +392,7 @@ struct Writer {
 impl Writer {
     fn new(lines: &[Line<'_>]) -> Self {
         let usual_end = match lines.first() {
-            Some(line) if !line.end.is_empty() => line.end.to_vec(),
+            Some(line) if line.end.ends_with(b"\n") => line.end.to_vec(),
             _ => b"\r\n".to_vec(),
         };
         Self {
@@ -404,11 +404,15 @@ impl Writer {
 
     fn put(&mut self, text: &[u8], end: &[u8]) {
         if self.open {
-            self.octets.extend_from_slice(&self.usual_end);
+            let missing: &[u8] = match self.octets.last() {
+                Some(b'\r') => b"\n",
+                _ => &self.usual_end,
+            };
+            self.octets.extend_from_slice(missing);
         }
         self.octets.extend_from_slice(text);
         self.octets.extend_from_slice(end);
-        self.open = end.is_empty();
+        self.open = !end.ends_with(b"\n");
     }
 
     fn put_own(&mut self, parts: &[&[u8]], end: &[u8]) {

@@ -169,6 +169,11 @@ fn media_lines_keep_their_places() {
     let moved = sdp(B, "").replace("m=message", "m=audio 49170 RTP/AVP 0\r\nm=message");
     assert_eq!(
         answer(&mut world, id, &moved).unwrap_err(),
+        AnchorError::StreamNotOffered { number: 2 }
+    );
+    let refused = moved.replace("7394 TCP", "0 TCP");
+    assert_eq!(
+        answer(&mut world, id, &refused).unwrap_err(),
         AnchorError::StreamMissing { number: 1 }
     );
 }

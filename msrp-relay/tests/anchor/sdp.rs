@@ -93,10 +93,12 @@ fn what_is_missing_is_put_in() {
     let expected = body
         .replace("7394 TCP/TLS/MSRP *", "2855 TCP/TLS/MSRP *\r\nc=IN IP4 192.0.2.1")
         .replace("a=path:", &format!("a=path:{relay} "));
-    assert_eq!(
-        for_b,
-        format!("{expected}\r\na=setup:actpass\r\n{}\r\n", own_line())
-    );
+    let full = format!("{expected}\r\na=setup:actpass\r\n{}\r\n", own_line());
+    assert_eq!(for_b, full);
+    // Half an end of line is made whole.
+    let (_, for_b) = offer(&mut world, &format!("{body}\r"), &AnchorOptions::new()).unwrap();
+    let again = value(&for_b, "a=path:").unwrap().split(' ').next().unwrap();
+    assert_eq!(for_b, full.replace(&relay, again));
 }
 
 /// What stands above all media is for all of them.
