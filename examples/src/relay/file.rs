@@ -34,6 +34,8 @@ pub(super) struct File {
     pub(super) max_connections: Option<usize>,
     pub(super) max_memory: Option<usize>,
     pub(super) workers: Option<usize>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) dns: Vec<String>,
     pub(super) drain: Option<u64>,
     pub(super) log_format: Option<LogFormat>,
     pub(super) max_address_connections: Option<u32>,

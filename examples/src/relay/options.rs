@@ -84,6 +84,10 @@ pub struct Options {
     /// [default: as many as there are cores]
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
+    /// DNS server to ask where hosts are that clients send to, and where the relays of their domains are (SRV records). May
+    /// be repeated; default: those of the operating system.
+    #[arg(long, value_name = "IP:PORT")]
+    pub dns: Vec<String>,
     /// How long SIGTERM lets what is under way go on. [default: 10]
     #[arg(long, value_name = "SECONDS")]
     pub drain: Option<u64>,

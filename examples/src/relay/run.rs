@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Instant,
 };
@@ -10,9 +10,10 @@ use std::{
 use msrp_relay::{ConfigError, Relay, RelayConfig};
 use msrp_transport::{
     DriverConfig,
+    dns::{DnsConfig, DnsResolver},
     listen::ListenAddress,
     mio_driver::{self, Server, ServerError},
-    resolve::SystemResolver,
+    resolve::{HostQuery, Resolve, SystemResolver},
     tls_config::{Identity, TlsConfigError, format_fingerprint},
 };
 
@@ -79,6 +80,35 @@ impl From<ConfigError> for Failure {
     }
 }
 
+/// Looks hosts up in the DNS; where the operating system names no server, its own resolver has to do. All workers share it.
+#[derive(Clone)]
+struct Names(Option<Arc<DnsResolver>>);
+
+impl Names {
+    fn new(settings: &Settings) -> Self {
+        let config = match &settings.dns[..] {
+            [] => DnsConfig::system(),
+            servers => Ok(DnsConfig::servers(servers)),
+        };
+        match config {
+            Ok(config) => Self(Some(Arc::new(DnsResolver::new(config)))),
+            Err(error) => {
+                tracing::warn!(%error, "no DNS server is configured (--dns): SRV records are not looked for");
+                Self(None)
+            }
+        }
+    }
+}
+
+impl Resolve for Names {
+    fn resolve(&self, query: &HostQuery) -> io::Result<Vec<SocketAddr>> {
+        match &self.0 {
+            Some(dns) => Resolve::resolve(&**dns, query),
+            None => SystemResolver.resolve(query),
+        }
+    }
+}
+
 /// Runs a relay until a signal ends it.
 ///
 /// # Errors
@@ -104,13 +134,14 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     let material = Material::load(settings, made.as_ref())?;
     let addresses: Vec<_> = bound.iter().map(|bound| bound.address).collect();
     let config = DriverConfig::new().max_connections(settings.max_connections.div_ceil(settings.workers));
+    let names = Names::new(settings);
     let mut servers = Vec::with_capacity(settings.workers);
     for shard in 0..settings.workers {
         let relay = relay(settings, &addresses, users.clone(), shard)?;
         let hosts = settings
             .hosts
             .iter()
-            .fold(HostTable::new(SystemResolver), |table, (name, address)| {
+            .fold(HostTable::new(names.clone()), |table, (name, address)| {
                 table.with(name, *address)
             });
         let mut server = Server::with_resolver(relay, config.clone(), hosts)?;

@@ -43,6 +43,8 @@ pub enum SettingsError {
     UnprovenRelays,
     /// A host that is not NAME=IP.
     Hosts(String),
+    /// A DNS server that is none.
+    Dns(String),
     /// A number of which there has to be one at least.
     Zero(&'static str),
     /// An address for the admin server that is none.
@@ -78,6 +80,7 @@ impl std::fmt::Display for SettingsError {
                 f,
                 "--hosts {text}: NAME=IP is wanted, such as inner.example.com=192.0.2.7"
             ),
+            Self::Dns(text) => write!(f, "--dns {text}: IP:PORT is wanted, such as 192.0.2.53:53"),
             Self::Zero(flag) => write!(f, "{flag} 0: at least 1 is wanted"),
             Self::Admin(text) => write!(
                 f,
@@ -146,6 +149,8 @@ pub struct Settings {
     pub user_limits: Option<UserLimits>,
     /// Threads that relay.
     pub workers: usize,
+    /// DNS servers; none for those of the operating system.
+    pub dns: Vec<SocketAddr>,
     /// How long to drain.
     pub drain: Duration,
     /// How logs are written.
@@ -276,6 +281,15 @@ impl Settings {
         {
             return Err(SettingsError::OpenAdmin(address));
         }
+        let servers = if options.dns.is_empty() {
+            file.dns
+        } else {
+            options.dns
+        };
+        let dns = servers
+            .into_iter()
+            .map(|text| text.parse().map_err(|_| SettingsError::Dns(text)))
+            .collect::<Result<_, _>>()?;
         let min_expires = options.min_expires.or(file.min_expires).unwrap_or(60);
         let max_expires = options.max_expires.or(file.max_expires).unwrap_or(3600);
         // Who sets one bound only does not have to think of the default between them.
@@ -299,6 +313,7 @@ impl Settings {
             max_connections: at_least_one("--max-connections", max_connections)?,
             max_memory: at_least_one("--max-memory", max_memory)?,
             workers,
+            dns,
             drain: Duration::from_secs(options.drain.or(file.drain).unwrap_or(10)),
             max_address_connections,
             user_limits,

@@ -54,6 +54,13 @@ fn numbers_have_to_make_sense() {
 }
 
 #[test]
+fn a_dns_server_is_an_address_with_a_port() {
+    for server in ["resolver.example.com:53", "192.0.2.53"] {
+        refused(&with(LISTEN, &["--dns", server]), &["--dns", server, "IP:PORT"]);
+    }
+}
+
+#[test]
 fn there_are_as_many_workers_as_a_uri_can_name() {
     refused(&with(LISTEN, &["--workers", "33"]), &["--workers 33", "32"]);
     refused(&with(LISTEN, &["--workers", "0"]), &["--workers 0"]);
