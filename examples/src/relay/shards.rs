@@ -128,23 +128,32 @@ impl Shards {
         wait(answer, Time::now() + PATIENCE).await.map(Some)
     }
 
-    /// Asks all relays at the same time; their answers in the order of the shards.
+    /// Asks all relays at the same time; their answers in the order of the shards. While a relay drains some of its shards
+    /// may have come to their end before others: those have nothing more to say.
     ///
     /// # Errors
-    /// [`NoAnswer`] of the first that has none.
+    /// [`NoAnswer`] of the first that has none though it runs, or where none runs.
     pub async fn ask_all<T: Send + 'static>(
         &self,
         question: impl Fn(&mut Server<Relay>, Instant) -> T + Clone + Send + 'static,
     ) -> Result<Vec<T>, NoAnswer> {
         let limit = Time::now() + PATIENCE;
-        let asked: Vec<_> = self
-            .handles
-            .iter()
-            .map(|handle| put(handle, question.clone()))
-            .collect::<Result<_, _>>()?;
+        let mut asked = Vec::with_capacity(self.handles.len());
+        for handle in self.handles.iter() {
+            match put(handle, question.clone()) {
+                Err(NoAnswer::Stopped) => {}
+                put => asked.push(put?),
+            }
+        }
         let mut answers = Vec::with_capacity(asked.len());
         for answer in asked {
-            answers.push(wait(answer, limit).await?);
+            match wait(answer, limit).await {
+                Err(NoAnswer::Stopped) => {}
+                answer => answers.push(answer?),
+            }
+        }
+        if answers.is_empty() {
+            return Err(NoAnswer::Stopped);
         }
         Ok(answers)
     }

@@ -247,7 +247,7 @@ fn exchange(alice: &mut Client, bob: &mut Client) {
 
 #[test]
 fn metrics_can_be_scraped_and_count_what_happened() {
-    let (running, admin) = administered(&[]);
+    let (running, admin) = administered(&["--workers", "1"]);
     let listener = format!("{{listener=\"msrp://{}\"}}", running.address());
     let mut alice = join(&running, "alice", "secret");
     let mut bob = join(&running, "bob", "tiger");

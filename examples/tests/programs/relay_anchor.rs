@@ -97,6 +97,9 @@ fn relay(folder: &Folder) -> (Running, Vec<u8>) {
             &key,
             "--admin",
             "http://127.0.0.1:0",
+            // A connection that moves to its worker meets what waits for it at another time.
+            "--workers",
+            "1",
         ],
     );
     let schemes: Vec<_> = running.listeners.iter().map(|(scheme, _)| &scheme[..]).collect();

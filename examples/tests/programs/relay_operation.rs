@@ -343,7 +343,9 @@ fn after(first: &str, options: &[&str]) -> Command {
 
 #[test]
 fn out_of_descriptors_the_sessions_go_on_and_it_recovers() {
-    let mut command = after("ulimit -n 40", &PLAIN);
+    let mut options = PLAIN.to_vec();
+    options.extend(["--workers", "1"]);
+    let mut command = after("ulimit -n 40", &options);
     command.stdin(Stdio::null());
     let running = Running::spawn(1, command);
     let (alice, bob) = (join(&running, "alice", "secret"), join(&running, "bob", "tiger"));
@@ -369,7 +371,10 @@ fn out_of_descriptors_the_sessions_go_on_and_it_recovers() {
 #[test]
 fn limits_of_users_and_addresses_can_be_set() {
     let mut options = PLAIN.to_vec();
+    // Each worker counts for itself.
     options.extend([
+        "--workers",
+        "1",
         "--max-user-sessions",
         "1",
         "--max-user-octets",
