@@ -351,3 +351,18 @@ fn a_bodiless_send_keeps_a_connection_alive_and_is_answered() {
     assert_eq!(world.frames(alice)[0].start_code(), 200);
     assert!(world.frames(bob)[0].body.is_none());
 }
+
+// shows: 7977-5.1-02, 7977-9-01
+#[test]
+fn a_websocket_without_tls_gets_nobody_a_uri() {
+    let mut world = World::with(relay());
+    let mut peer = wss(&[("Cookie", "session=s3cret")]);
+    peer.security = Security::Plain;
+    let alice = world.accept(peer);
+    message(&mut world, alice, auth("49fi", ""));
+    let frame = world.frames(alice).remove(0);
+    assert_eq!(
+        (frame.start_code(), &frame.start[..]),
+        (403, "403 AUTH Needs TLS")
+    );
+}

@@ -11,17 +11,19 @@ mod head_edit;
 mod input;
 mod relay_world;
 mod uri;
+mod ws_frames;
 
 pub use self::{
     anchor_sdp::anchor_sdp, connection_ops::connection_ops, decode_split::decode_split,
     digest_params::digest_params, head_edit::head_edit, relay_world::relay_world, uri::uri,
+    ws_frames::ws_frames,
 };
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
 /// All targets by their names, which are those of their corpora and of the programs in `fuzz/`.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("anchor_sdp", anchor_sdp),
     ("connection_ops", connection_ops),
     ("decode_split", decode_split),
@@ -29,4 +31,5 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("head_edit", head_edit),
     ("relay_world", relay_world),
     ("uri", uri),
+    ("ws_frames", ws_frames),
 ];

@@ -112,7 +112,7 @@ impl Incoming {
     }
 
     /// The layer of a connection that was accepted; none where the configuration does not work.
-    pub(crate) fn layer(&self) -> Option<Layer> {
+    pub fn layer(&self) -> Option<Layer> {
         let layer = self.lower_layer()?;
         #[cfg(feature = "websocket")]
         if let Some(config) = &self.websocket {

@@ -167,7 +167,7 @@ impl Layer {
     }
 
     /// What the layer knows of the connection, after the handshake.
-    pub(crate) fn describe(&self, peer: PeerInfo) -> PeerInfo {
+    pub fn describe(&self, peer: PeerInfo) -> PeerInfo {
         match self {
             Layer::Plain => peer,
             #[cfg(feature = "tls")]
@@ -197,7 +197,7 @@ impl Layer {
     }
 
     /// The node hears of the connection: its keep-alive begins.
-    pub(crate) fn opened(&mut self, now: Instant) {
+    pub fn opened(&mut self, now: Instant) {
         match self {
             #[cfg(feature = "websocket")]
             Layer::WebSocket(websocket) => websocket.opened(now),
@@ -208,7 +208,7 @@ impl Layer {
     }
 
     /// When [`keep_alive`](Self::keep_alive) is due.
-    pub(crate) fn keep_alive_deadline(&self) -> Option<Instant> {
+    pub fn keep_alive_deadline(&self) -> Option<Instant> {
         match self {
             #[cfg(feature = "websocket")]
             Layer::WebSocket(websocket) => websocket.keep_alive_deadline(),
@@ -218,7 +218,7 @@ impl Layer {
 
     /// Asks the peer for a sign of life where it is time; `false` when it has given none for too long. `unread` says that it
     /// may have given one that nobody has read yet.
-    pub(crate) fn keep_alive(&mut self, now: Instant, unread: bool) -> bool {
+    pub fn keep_alive(&mut self, now: Instant, unread: bool) -> bool {
         match self {
             #[cfg(feature = "websocket")]
             Layer::WebSocket(websocket) => websocket.keep_alive(now, unread),

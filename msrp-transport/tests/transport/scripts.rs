@@ -14,7 +14,7 @@ use msrp_core::{
 use msrp_transport::{
     DriverConfig,
     driver::{Driver, Handle},
-    layer::Incoming,
+    layer::{Incoming, WebSocketConfig},
 };
 
 use crate::{
@@ -101,6 +101,7 @@ impl Side {
 fn play(seed: u64, authority: &Authority) {
     let mut dice = Dice(seed);
     let tls = dice.below(2) == 0;
+    let websocket = dice.below(2) == 0;
     let runtime = Manual::default();
     let mut executor = Executor::new(&runtime);
     let config = || {
@@ -115,12 +116,16 @@ fn play(seed: u64, authority: &Authority) {
     let (one, other) = pipe(dice.size(17));
     runtime.provide("192.0.2.1:7777".parse().unwrap(), one);
     a.set_client_tls(authority.client());
-    let (scheme, incoming) = match tls {
+    let (scheme, mut incoming) = match tls {
         true => (Scheme::Msrps, Incoming::from(authority.server(&["192.0.2.1"]))),
         false => (Scheme::Msrp, Incoming::default()),
     };
-    a.command(Say::Connect(1, Target::new(scheme, "192.0.2.1", Some(7777))))
-        .unwrap();
+    let mut target = Target::new(scheme, "192.0.2.1", Some(7777));
+    if websocket {
+        target = target.with_websocket("/");
+        incoming = incoming.with_websocket(WebSocketConfig::new());
+    }
+    a.command(Say::Connect(1, target)).unwrap();
     assert!(b.accept(other, PeerInfo::new(), incoming));
     let mut sides = [Side::new(&mut executor, a), Side::new(&mut executor, b)];
     let mut closed = false;
