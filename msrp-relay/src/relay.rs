@@ -82,6 +82,12 @@ pub struct Relay {
 /// About what a chunk or request whose fate is open costs, in octets: the relay's part and the connection's.
 const OPEN_COST: usize = 512;
 
+/// What a connection that is not read may have received before that was known.
+const READ_BLOCK: usize = 64 * 1024;
+
+/// Octets that a connection may hold without being one of those who use the memory up.
+const MODEST: usize = 32 * 1024;
+
 impl Relay {
     /// A relay. `seed` feeds everything that must not be guessed: tokens, nonces, transaction identifiers; it has to come
     /// from a cryptographic source of randomness and to be used once.
@@ -175,6 +181,25 @@ impl Relay {
     /// The bound of [`memory`](Self::memory).
     pub fn max_memory(&self) -> usize {
         self.config.max_memory
+    }
+
+    /// Whether nothing more can be taken for this connection: from seven eighths of the bound on for one that holds much
+    /// already, so that those who do no harm have room; for these only when a read block for each connection is used up too.
+    pub(crate) fn is_full_for(&self, out: ConnectionHandle) -> bool {
+        let most = self.config.max_memory;
+        let memory = self.memory();
+        memory >= most.saturating_add(self.table.len() * READ_BLOCK)
+            || (memory >= most - most / 8
+                && self.table.get(out).is_some_and(|(connection, _)| {
+                    connection.buffered() + connection.open_transactions() * OPEN_COST > MODEST
+                }))
+    }
+
+    /// Whether more waits for a connection to take than for most.
+    pub(crate) fn is_slow(&self, out: ConnectionHandle) -> bool {
+        self.table
+            .get(out)
+            .is_some_and(|(connection, _)| connection.buffered() > MODEST)
     }
 
     /// Whether nothing new can be taken.

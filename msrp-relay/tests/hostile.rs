@@ -682,3 +682,64 @@ fn questions_about_peers_that_have_gone() {
     }
     assert_eq!((world.relay.connections(), world.relay.memory()), (0, 0));
 }
+
+/// Many who each do the worst under a small bound: deaf receivers of messages that never end, of tiny ones and of chunks.
+/// What the relay holds stays within the bound and one read for each, and those who do no harm have room.
+#[test]
+fn many_deaf_receivers_under_a_small_bound() {
+    const MOST: usize = 1 << 20;
+    const PAIRS: usize = 40;
+    let mut siege = Besieged::with(small().max_memory(MOST));
+    let mut pairs = Vec::new();
+    for _ in 0..PAIRS {
+        let (sender, uri) = siege.world.client("alice", "secret");
+        let (deaf, deaf_uri) = siege.world.client("bob", "hidden");
+        siege.world.set_room(deaf, Some(0));
+        pairs.push((sender, format!("{uri} {deaf_uri} {BOB}")));
+    }
+    let mut refused = 0;
+    for (number, (sender, path)) in pairs.iter().enumerate() {
+        let mut octets = Vec::new();
+        match number % 3 {
+            0 => octets.extend(send("endless1", path, ALICE, "", "1-*/*", &"x".repeat(300_000), '+').bytes()),
+            1 => {
+                for tiny in 0..2_000 {
+                    let id = format!("tiny{tiny:06}");
+                    let chunk = send(&id, path, ALICE, "", "1-1/1", "x", '$').replace("87652", &id);
+                    octets.extend(chunk.bytes());
+                }
+            }
+            _ => {
+                for part in 0..150 {
+                    let range = format!("{}-{}/900000", part * 2048 + 1, (part + 1) * 2048);
+                    octets.extend(
+                        send(
+                            &format!("part{part:06}"),
+                            path,
+                            ALICE,
+                            "",
+                            &range,
+                            &"x".repeat(2048),
+                            '+',
+                        )
+                        .bytes(),
+                    );
+                }
+            }
+        }
+        for read in octets.chunks(BLOCK) {
+            if siege.world.relay_wants_read(*sender) {
+                siege.world.feed(*sender, read);
+            }
+        }
+        let told = siege.world.frames(*sender);
+        refused += told.iter().filter(|frame| frame.start_code() == 413).count();
+        let bound = MOST + siege.world.relay.connections() * BLOCK;
+        assert!(siege.memory() <= bound, "{number}: {}", siege.memory());
+        siege.talk();
+    }
+    assert!(refused > 0, "the bound is reached");
+    println!("{refused} refused, {} octets held", siege.memory());
+    siege.world.advance(Duration::from_secs(120));
+    siege.talk();
+}

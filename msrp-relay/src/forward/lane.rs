@@ -177,6 +177,14 @@ impl Relay {
         };
         let (out, len) = (open.out, data.len());
         open.last_used = now;
+        if self.is_full_for(out) && self.is_slow(out) {
+            // Of those for whom much waits, none is given more.
+            self.poison(Tag::Lane(lane), StatusCode::STOP_SENDING);
+            return;
+        }
+        let Some(open) = self.lanes.get_mut(lane as usize) else {
+            return;
+        };
         let written = if !open.backlog.is_empty() {
             Err(WriteError::Blocked(data))
         } else {
@@ -202,6 +210,7 @@ impl Relay {
     /// The receiver is slower than the sender: either the sender waits, or the octets do, up to a bound.
     fn hold_back(&mut self, from: ConnectionHandle, key: u32, lane: u32, data: Bytes) {
         let bound = self.buffers_for(from);
+        let full = self.is_full();
         let Some(open) = self.lanes.get_mut(lane as usize) else {
             return;
         };
@@ -212,7 +221,7 @@ impl Relay {
             }
             return self.set_wait(from, Wait::Room(out));
         };
-        if open.backlog_len + data.len() > bound {
+        if open.backlog_len + data.len() > bound || full {
             let code = StatusCode::STOP_SENDING;
             self.poison(Tag::Lane(lane), code);
             return;

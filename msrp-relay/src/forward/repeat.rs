@@ -131,7 +131,7 @@ impl Relay {
         };
         if !ordinary
             || self.draining
-            || self.is_full()
+            || self.is_full_for(route.out)
             || self.config.policy.inspects_requests()
             || self.is_rated(route)
             || self.known_route(handle, &to_path, &from_path) != Some(route)
