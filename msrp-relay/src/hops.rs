@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 use msrp_core::{
-    codec::{Head, HeadEdit, HeaderName},
+    codec::{Head, HeadEdit, HeaderName, Own},
     grammar::{ContinuationFlag, Scheme, StatusCode, UriRef},
     node::{
         Action, ConnectFailure, ConnectToken, ConnectionHandle, ListenerId, PeerInfo, Target, TransportKind,
@@ -17,7 +17,7 @@ use crate::{
     connection::Wait,
     failure::{Context, Tag},
     forward::{
-        Way,
+        Route, Way,
         incoming::{Connecting, Incoming},
         send::{refusal, settle_range},
     },
@@ -215,7 +215,9 @@ impl Relay {
         }
         let usual =
             target.scheme == Scheme::Msrps && target.trust == Trust::Pki && target.interface.is_none();
+        // What waits for a connect that is under way goes first.
         if usual
+            && !self.hops.by_key.contains_key(&key)
             && let Some(port) = target.port
             && let Some(handle) = self.open_peer(&target.host, port)
         {
@@ -223,6 +225,13 @@ impl Relay {
             return HopState::Open(handle);
         }
         self.await_hop_to(key, waiter, |token| Action::Connect { token, target })
+    }
+
+    /// Whether a connection to this URI's authority is being opened: what waits for it goes first.
+    pub(crate) fn is_being_called(&self, uri: &[u8]) -> bool {
+        !self.hops.by_key.is_empty()
+            && UriRef::parse(uri)
+                .is_ok_and(|uri| self.hops.by_key.contains_key(&HopKey::from(&target_of(&uri))))
     }
 
     /// The connect under way to a hop, or a new one.
@@ -432,11 +441,37 @@ impl Relay {
         self.incoming.try_remove(key as usize);
     }
 
+    /// What comes behind a chunk that waited goes by the same way.
+    fn learn_next(&mut self, key: u32, route: Route) {
+        let ours = match route.own {
+            Own::None => return,
+            Own::One => 1,
+            Own::Two => 2,
+        };
+        let max_uris = self.max_uris();
+        let is_pipe = |key: &HopKey| matches!(key, HopKey::Shard { .. });
+        let by_pipe = self
+            .table
+            .get(route.out)
+            .and_then(|(_, data)| data.rare.as_ref())
+            .is_some_and(|rare| rare.hops.iter().any(is_pipe));
+        if !by_pipe
+            && let Some(incoming) = self.incoming.get(key as usize)
+            && let Ok(to_path) = incoming.head.to_path(max_uris)
+            && let Some(next) = to_path.iter_raw().nth(ours)
+            && route.leg.is_none()
+            && let Some(binding) = self.bindings.get_mut(route.second.unwrap_or(route.binding))
+        {
+            binding.learn(next, route.out);
+        }
+    }
+
     fn send_parked(&mut self, from: ConnectionHandle, key: u32, way: Way, hop: Option<ConnectionHandle>) {
         let code = match hop {
             None => StatusCode::REQUEST_TIMEOUT,
             Some(out) => {
                 let route = way.by(out);
+                self.learn_next(key, route);
                 let at_hand = self.incoming.get(key as usize).map(|incoming| {
                     (
                         Traffic::chunk(incoming.held.len(), incoming.ended),

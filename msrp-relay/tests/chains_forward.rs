@@ -288,10 +288,12 @@ fn nobody_passes_for_a_known_relay_on_the_way_back() {
     world.octets(alice);
     world.feed(alice, hello("6aeg", &format!("{uri} {from}"), ALICE));
     assert_eq!(world.connects[0].1.host, "a.example.net");
+    world.connect(Err(ConnectFailure::TimedOut));
     let genuine = world.accept(certified(&["a.example.net"]));
     world.feed(genuine, hello("6aeh", &format!("{uri} {ALICE}"), &from));
     world.octets(genuine);
-    world.feed(alice, hello("6aei", &format!("{uri} {from}"), ALICE));
+    let second = hello("6aei", &format!("{uri} {from}"), ALICE).replace("87652", "sec0nd");
+    world.feed(alice, second);
     assert_eq!(world.frames(genuine).len(), 1);
 }
 
@@ -359,4 +361,67 @@ fn a_uri_behind_a_relay_is_dead_after_its_time_though_the_connection_lives() {
     world.advance(Duration::from_secs(581));
     world.feed(bob, hello("6aeg", &path, BOB));
     assert_eq!(world.frames(bob).last().unwrap().start_code(), 481);
+}
+
+/// The relay is being called, and a part of a message waits for that; meanwhile it calls by itself. The rest of the message
+/// does not overtake the part that waits.
+#[test]
+fn a_message_that_waits_for_a_relay_is_not_overtaken_by_its_own_end() {
+    let (mut world, inner, uri) = chain();
+    let bob = world.accept(tls());
+    let back = format!("{INNER} {ALICE}");
+    world.eof(inner);
+    let path = format!("{uri} {back}");
+    world.feed(bob, send("6aef", &path, BOB, "", "1-5/10", "first", '+'));
+    assert_eq!(world.connects.len(), 1);
+    let again = world.accept(certified(&["inner.example.com"]));
+    world.feed(again, hello("6aeg", &format!("{uri} {BOB}"), &back));
+    world.feed(bob, send("6aeh", &path, BOB, "", "6-10/10", " then", '$'));
+    let bodies = |frames: Vec<Frame>| -> Vec<Vec<u8>> {
+        let sends = frames.iter().filter(|frame| frame.start == "SEND");
+        sends.map(|frame| frame.body().to_vec()).collect()
+    };
+    assert_eq!(bodies(world.frames(again)), [b""; 0]);
+    // Bob is called for what alice says; he is there already, but has said nothing that would tell.
+    let relay = world
+        .connects
+        .iter()
+        .position(|(_, target)| target.host == "inner.example.com")
+        .unwrap();
+    world.connects.swap(0, relay);
+    let called = world.connect(Ok(certified(&["inner.example.com"]))).unwrap();
+    assert_eq!(
+        bodies(world.frames(called)),
+        [b"first".to_vec(), b" then".to_vec()]
+    );
+}
+
+/// Two relays have called each other at the same time. What has begun over one of the connections goes on over it.
+#[test]
+fn a_way_that_we_opened_is_not_left_for_another() {
+    let mut world = World::with(outer());
+    let (alice, uri) = world.client("alice", "secret");
+    let theirs = "msrps://a.example.net:2855/t0k3n;tcp";
+    let path = format!("{uri} {theirs} {BOB}");
+    world.feed(alice, send("6aef", &path, ALICE, "", "1-5/10", "first", '+'));
+    let opened = world.connect(Ok(certified(&["a.example.net"]))).unwrap();
+    let called = world.accept(certified(&["a.example.net"]));
+    world.feed(
+        called,
+        hello("6aeg", &format!("{uri} {ALICE}"), &format!("{theirs} {BOB}")),
+    );
+    world.octets(called);
+    world.feed(alice, send("6aeh", &path, ALICE, "", "6-10/10", " then", '$'));
+    assert_eq!(world.octets(called), b"");
+    assert_eq!(world.frames(opened).len(), 2);
+    // When it ends, the other one is there.
+    world.eof(opened);
+    world.octets(called);
+    world.feed(
+        called,
+        hello("6aei", &format!("{uri} {ALICE}"), &format!("{theirs} {BOB}")),
+    );
+    world.octets(called);
+    world.feed(alice, hello("6aej", &path, ALICE).replace("87652", "sec0nd"));
+    assert_eq!(world.frames(called).len(), 1);
 }

@@ -660,6 +660,10 @@ impl World {
             opener = Security::Tls(Arc::new(server));
             let mut client = TlsPeer::default();
             client.server_name = Some(target.host.clone());
+            if target.client_identity && self.nodes[node].relay {
+                // Relays have certificates with their names.
+                client.verified_names = vec![self.nodes[node].name.clone()];
+            }
             accepter = Security::Tls(Arc::new(client));
         }
         let to_listener = PeerInfo::new()

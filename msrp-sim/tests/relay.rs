@@ -14,7 +14,10 @@ const LONG: Duration = Duration::from_secs(4 * 3600);
 
 /// Runs a world to its end, and holds it to everything.
 fn run(seed: u64, stage: Stage) -> Scene {
-    let mut scene = Scene::new(seed, stage);
+    run_scene(Scene::new(seed, stage))
+}
+
+fn run_scene(mut scene: Scene) -> Scene {
     scene.world.run_until_quiet(LIMIT);
     scene.world.check_quiet();
     scene.tell_smooth();
@@ -30,9 +33,13 @@ fn run(seed: u64, stage: Stage) -> Scene {
 
 /// Runs worlds, among which some have to show each of these things.
 fn counts(test: &str, seeds: u64, stage: Stage, shown: &[&str]) {
+    counts_of(test, seeds, |seed| run(seed, stage), shown);
+}
+
+fn counts_of(test: &str, seeds: u64, run: impl Fn(u64) -> Scene, shown: &[&str]) {
     let mut sums = BTreeMap::<&str, u64>::new();
     run_seeds(test, 0..seeds, |seed| {
-        for (what, times) in run(seed, stage).world.ledger().counts() {
+        for (what, times) in run(seed).world.ledger().counts() {
             *sums.entry(*what).or_default() += times;
         }
     });
@@ -73,6 +80,24 @@ fn a_failure_hurts_its_own_sessions_only() {
 fn hostile_peers_hurt_nobody() {
     let shown = ["sieges", "received", "relay connection closed"];
     counts("hostile_peers", 500, Stage::Hostile, &shown);
+}
+
+/// Two to four relays of different administrations, each with users of its own; phones behind any of them.
+// shows: 4976-1-04, 4976-1-05, 4976-G-02
+#[test]
+fn through_chains_of_relays_every_message_arrives() {
+    let shown = ["received", "received, long", "reports", "opened", "registered"];
+    let run = |seed| run_scene(Scene::chains(seed, Stage::Smooth));
+    counts_of("through_chains", 300, run, &shown);
+}
+
+/// Connections between relays break, stall, and are refused; what was on its way is told of, and new messages find a way.
+// shows: 4976-1-06
+#[test]
+fn what_a_chain_loses_is_told() {
+    let shown = ["faults", "failed", "received", "unknown", "registration lost"];
+    let run = |seed| run_scene(Scene::chains(seed, Stage::Faults));
+    counts_of("what_a_chain_loses", 400, run, &shown);
 }
 
 /// At the finest level, over all kinds of worlds: no session-id, digest, nonce, password or body.

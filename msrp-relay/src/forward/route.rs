@@ -155,7 +155,7 @@ impl Relay {
         };
         let owner = binding.owner;
         if !self.is_owner(owner, from) {
-            let known = binding.peer(from_path.first_raw()) == Some(from);
+            let known = self.knows_way_back(binding, from_path.first_raw(), from);
             if !known && self.meet(from, key, id) {
                 return self.route(from, key);
             }
@@ -337,7 +337,7 @@ impl Relay {
         }
         let (next, rest) = first_of(to_path.after_first()?);
         let route = if !self.is_owner(binding.owner, from) {
-            if binding.peer(from_path.first_raw()) != Some(from) {
+            if !self.knows_way_back(binding, from_path.first_raw(), from) {
                 return None;
             }
             let way = Way {
@@ -375,6 +375,19 @@ impl Relay {
         }
     }
 
+    /// Whether nothing is to be learned from a request about the way back to where it came from: it came by that way, or
+    /// there is a connection that we opened to there. A message under way must not change to another one, by which it
+    /// might overtake itself.
+    fn knows_way_back(&self, binding: &Binding, previous: &[u8], from: ConnectionHandle) -> bool {
+        binding.peer(previous).is_some_and(|way| {
+            way == from
+                || self.table.get(way).is_some_and(|(connection, data)| {
+                    let opened = data.rare.as_ref().is_some_and(|rare| !rare.hops.is_empty());
+                    opened && !connection.is_closed()
+                })
+        })
+    }
+
     /// A request for the owner of a URI comes by a way that none came before. Tells whether it turns out to be the owner
     /// itself: a relay by another connection than so far. Else the way is noted, for what goes back.
     fn meet(&mut self, from: ConnectionHandle, key: u32, id: BindingId) -> bool {
@@ -389,6 +402,7 @@ impl Relay {
         let previous = from_path.first_raw().to_vec();
         if self.config.peer_relays.is_empty() {
             if self.may_learn(id, from, &previous)
+                && !self.is_being_called(&previous)
                 && let Some(binding) = self.bindings.get_mut(id)
             {
                 binding.learn(&previous, from);
@@ -408,6 +422,7 @@ impl Relay {
         let genuine = !self.config.peer_relays.names(&host) || self.proves(from, &host);
         if genuine
             && self.may_learn(id, from, &previous)
+            && !self.is_being_called(&previous)
             && let Some(binding) = self.bindings.get_mut(id)
         {
             binding.learn(&previous, from);

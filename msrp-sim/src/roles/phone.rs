@@ -41,8 +41,8 @@ pub struct CallSide {
     pub side: usize,
     /// Who connects.
     pub role: Role,
-    /// The relay that is used, if one is.
-    pub account: Option<Account>,
+    /// The relays that are used, the nearest first; none where none is.
+    pub accounts: Vec<Account>,
     /// What becomes of what comes in.
     pub receive: Receive,
     /// The largest message that is taken.
@@ -142,6 +142,8 @@ pub struct Phone {
     reception: Reception,
     calls: BTreeMap<usize, Call>,
     registering: BTreeMap<RegistrationId, usize>,
+    /// All registrations of a call.
+    chains: BTreeMap<usize, Vec<RegistrationId>>,
     sessions: BTreeMap<SessionId, usize>,
     tracks: BTreeMap<OutgoingKey, Track>,
     /// Messages that are received bit by bit.
@@ -191,6 +193,7 @@ impl Phone {
             reception,
             calls: BTreeMap::new(),
             registering: BTreeMap::new(),
+            chains: BTreeMap::new(),
             sessions: BTreeMap::new(),
             tracks: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -215,17 +218,23 @@ impl Phone {
             stage: Stage::Registering,
             asked: 0,
         };
-        match call.side.account.clone() {
-            Some(account) => {
-                let account = RelayAccount::new(account.relay, account.user, account.password);
-                match agent.register(account) {
-                    Ok(registration) => {
-                        self.registering.insert(registration, number);
-                    }
-                    Err(error) => complain(error, turn),
+        let accounts: Vec<_> = call
+            .side
+            .accounts
+            .iter()
+            .cloned()
+            .map(|account| RelayAccount::new(account.relay, account.user, account.password))
+            .collect();
+        match accounts.len() {
+            1.. => match agent.register_chain(accounts) {
+                Ok(chain) => {
+                    self.registering
+                        .extend(chain.last().map(|&registration| (registration, number)));
+                    self.chains.insert(number, chain);
                 }
-            }
-            None => {
+                Err(error) => complain(error, turn),
+            },
+            0 => {
                 let own = agent.allocate_uri();
                 let path = path_of(&own);
                 self.board.tell_path(number, call.side.side, path);
@@ -344,22 +353,19 @@ impl Phone {
                 let _known = agent.close_session(session);
                 self.sessions.remove(&session);
             }
-            Stage::Waiting(_, Some(registration)) => {
-                let _known = agent.unregister(registration);
-            }
             _ => {}
         }
-        let registering: Vec<_> = self
-            .registering
-            .iter()
-            .filter(|(_, call)| **call == number)
-            .map(|(registration, _)| *registration)
-            .collect();
-        for registration in registering {
+        self.give_up_chain(agent, number);
+        self.over(number);
+    }
+
+    /// Nobody will use the path of a call any more.
+    fn give_up_chain(&mut self, agent: &mut UserAgent, number: usize) {
+        for registration in self.chains.remove(&number).into_iter().flatten().rev() {
             self.registering.remove(&registration);
+            // The session may have taken it along.
             let _known = agent.unregister(registration);
         }
-        self.over(number);
     }
 
     fn decide(&mut self, agent: &mut UserAgent, index: usize, turn: &mut Turn<'_>) {
@@ -617,13 +623,19 @@ impl Application<UserAgent> for Phone {
             }
             UserAgentEvent::RegistrationLost { registration, .. } => {
                 turn.ledger.count("registration lost");
-                let waiting = self.calls.iter().find(
-                    |(_, call)| matches!(call.stage, Stage::Waiting(_, Some(id)) if id == registration),
-                );
-                let number = waiting
-                    .map(|(number, _)| *number)
-                    .or_else(|| self.registering.remove(&registration));
-                if let Some(number) = number {
+                // Any of a chain takes the others with it.
+                let of = |(number, chain): (&usize, &Vec<RegistrationId>)| {
+                    chain.contains(&registration).then_some(*number)
+                };
+                let Some(number) = self.chains.iter().find_map(of) else {
+                    return;
+                };
+                let open = self
+                    .calls
+                    .get(&number)
+                    .is_some_and(|call| matches!(call.stage, Stage::Open(_)));
+                if !open {
+                    self.give_up_chain(agent, number);
                     self.over(number);
                 }
             }

@@ -1,5 +1,7 @@
 //! What a seed makes of a world with relays.
 
+mod chains;
+
 use std::{cell::Cell, rc::Rc, time::Duration};
 
 use bytes::Bytes;
@@ -213,7 +215,7 @@ impl Scene {
             let mut at = [Duration::ZERO; 2];
             for (side, phone) in [a, b].into_iter().enumerate() {
                 let tls = people[phone].tls;
-                let account = people[phone].relay.map(|relay| Account {
+                let accounts = people[phone].relay.map(|relay| Account {
                     relay: Uri::parse(Bytes::from(format!("{};tcp", relay_uri(relay, tls)))).expect("a URI"),
                     user: user(phone),
                     password: Operator::password(&user(phone)),
@@ -229,7 +231,7 @@ impl Scene {
                     call,
                     side,
                     role: if side == 0 { Role::Active } else { Role::Passive },
-                    account,
+                    accounts: accounts.into_iter().collect(),
                     receive,
                     max_size,
                 };
