@@ -347,13 +347,10 @@ impl Phone {
         let Some(call) = self.calls.get(&number) else {
             return;
         };
-        match call.stage.clone() {
-            Stage::Open(session) => {
-                // It may have been lost since; then there is nothing to close.
-                let _known = agent.close_session(session);
-                self.sessions.remove(&session);
-            }
-            _ => {}
+        if let Stage::Open(session) = call.stage.clone() {
+            // It may have been lost since; then there is nothing to close.
+            let _known = agent.close_session(session);
+            self.sessions.remove(&session);
         }
         self.give_up_chain(agent, number);
         self.over(number);
