@@ -1,4 +1,4 @@
-//! How many allocations a short message costs the relay: at most two.
+//! How many allocations a short message costs the relay: hardly any.
 
 #[path = "../benches/forwarding/mod.rs"]
 mod forwarding;
@@ -33,10 +33,10 @@ fn allocations(window: usize) -> f64 {
 
 // One test, as the allocator counts for all threads.
 #[test]
-fn a_short_message_costs_the_relay_at_most_two_allocations() {
+fn a_short_message_costs_the_relay_hardly_an_allocation() {
     let [one, many] = [1, 32].map(allocations);
     println!("one in a read: {one}, 32 in a read: {many}");
-    // The buffers of what goes to the one and to the other.
-    assert!(one <= 2.0, "{one}");
-    assert!(many <= 0.5, "{many}");
+    // What is read into is not the relay's; buffers for output are used again.
+    assert!(one <= 0.1, "{one}");
+    assert!(many <= 0.1, "{many}");
 }

@@ -8,6 +8,7 @@
 mod anchor;
 mod auth;
 mod bindings;
+mod buffers;
 mod command;
 mod config;
 mod connection;

@@ -201,6 +201,9 @@ impl Node for Relay {
         }
         let (conn, _) = self.table.get_mut(connection)?;
         if conn.poll_transmit(now, budget).is_none() {
+            if let Some(memory) = conn.give_back() {
+                self.buffers.keep(memory);
+            }
             self.settle_account(connection);
             return None;
         }

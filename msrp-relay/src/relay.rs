@@ -20,6 +20,7 @@ use crate::{
     anchor::table::Anchors,
     auth::lockout::Lockout,
     bindings::Bindings,
+    buffers::Buffers,
     config::RelayConfig,
     connection::RelayConnection,
     error::ConfigError,
@@ -49,6 +50,7 @@ pub struct Relay {
     /// Requests whose octets are coming in.
     pub(crate) incoming: Slab<Incoming>,
     pub(crate) contexts: Contexts,
+    pub(crate) buffers: Buffers,
     pub(crate) lanes: Slab<Lane>,
     /// The serial of the latest lane.
     pub(crate) lane_serial: u32,
@@ -122,6 +124,7 @@ impl Relay {
             pipes: 0,
             incoming: Slab::new(),
             contexts: Contexts::default(),
+            buffers: Buffers::default(),
             lanes: Slab::new(),
             lane_serial: 0,
             hops: Hops::default(),

@@ -283,6 +283,23 @@ impl Connection {
         true
     }
 
+    /// Takes memory for output from the node, if the connection has none now; what it holds is of no account. When all output
+    /// has left, [`give_back`](Self::give_back) has it again: a node that serves many connections in turn needs to
+    /// allocate nothing for them.
+    pub fn borrow(&mut self, lend: impl FnOnce() -> Option<BytesMut>) {
+        self.send.staged.borrow(|| {
+            lend().map(|mut memory| {
+                memory.clear();
+                memory
+            })
+        });
+    }
+
+    /// The memory that was lent for output, once all of that has left.
+    pub fn give_back(&mut self) -> Option<BytesMut> {
+        self.send.staged.give_back()
+    }
+
     /// Takes what [`peek_repeat`](Self::peek_repeat) gave: answers it 200, as far as its sender wants that, and goes on
     /// behind it.
     pub fn take_repeat(&mut self, now: Instant, pattern: &RepeatPattern, repeat: &Repeat) {

@@ -141,12 +141,15 @@ impl Relay {
         let Self {
             table,
             contexts,
+            buffers,
             stats,
             ..
         } = self;
         let Some(((from, data), (out, beside))) = table.pair_mut(handle, route.out) else {
             return 0;
         };
+        out.borrow(|| Some(buffers.take_or_make()));
+        from.borrow(|| Some(buffers.take_or_make()));
         let failure_report = pattern.failure_report();
         let mut passed = 0;
         let mut traffic = Traffic::default();

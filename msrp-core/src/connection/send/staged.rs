@@ -31,6 +31,8 @@ pub(crate) struct Staged {
     longest: usize,
     /// The capacity of the next tail.
     high: usize,
+    /// The node has lent the memory of the tail, and takes it back when all has left.
+    lent: bool,
     /// The transport is a stream: nobody asks where a frame ends for whose sake nobody waits, so it gets no mark.
     stream: bool,
 }
@@ -102,6 +104,25 @@ impl Staged {
 
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Takes memory to write into, if there is none.
+    pub(in super::super) fn borrow(&mut self, lend: impl FnOnce() -> Option<BytesMut>) {
+        if self.len == 0
+            && self.tail.capacity() == 0
+            && let Some(memory) = lend()
+        {
+            self.tail = memory;
+            self.lent = true;
+        }
+    }
+
+    /// Gives back what was lent, when all has left.
+    pub(in super::super) fn give_back(&mut self) -> Option<BytesMut> {
+        (self.lent && self.len == 0).then(|| {
+            self.lent = false;
+            std::mem::take(&mut self.tail)
+        })
     }
 
     /// Appends by writing into the buffer.
@@ -203,7 +224,12 @@ impl Staged {
                     octets = 0;
                 }
                 None => {
-                    self.tail.advance(octets);
+                    if octets == self.tail.len() {
+                        // Its memory can be written to from the start again.
+                        self.tail.clear();
+                    } else {
+                        self.tail.advance(octets);
+                    }
                     octets = 0;
                 }
             }
@@ -241,7 +267,11 @@ impl Staged {
         } else {
             self.high.max(longest)
         };
-        self.tail = BytesMut::new();
+        if self.lent {
+            self.tail.clear();
+        } else {
+            self.tail = BytesMut::new();
+        }
         if self.segments.capacity() > 8 {
             self.segments = VecDeque::new();
         }
