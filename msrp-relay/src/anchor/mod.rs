@@ -16,6 +16,8 @@ mod end;
 mod error;
 mod fingerprint;
 mod info;
+mod list;
+mod naming;
 mod negotiate;
 mod route;
 mod sdp;

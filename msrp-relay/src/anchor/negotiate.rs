@@ -1,34 +1,21 @@
 //! Offers and answers on their way through (RFC 3264, RFC 4975 §8, RFC 6135, RFC 6714).
 
-use std::{
-    ops::Bound,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
 use msrp_core::{
-    connection::Connection,
-    grammar::{Host, Scheme, UriRef},
-    node::{ConnectionHandle, Fingerprint, ListenerId},
+    grammar::Scheme,
+    node::{Fingerprint, ListenerId},
 };
 
 use super::{
     config::{AnchorOptions, LegOptions},
     error::AnchorError,
-    fingerprint,
-    info::{AnchorEnd, AnchorId, AnchorInfo, LegInfo, LegState, LegStats, Side, StreamInfo},
-    sdp::{Named, PLAIN, PROTECTED, Sdp, Section, Setup, Stream, first_of, session_of},
-    table::{Anchor, Leg, Line, Offer},
+    info::{AnchorEnd, AnchorId, Side},
+    sdp::{PLAIN, PROTECTED, Sdp, Section, Setup, Stream, first_of, session_of},
+    table::{Line, Offer},
     wait::is_reachable,
 };
-use crate::{
-    bindings::{Holder, Owner},
-    limits::NOBODY,
-    listener::RelayListener,
-    relay::Relay,
-};
-
-/// Times longer than this are as good as this.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+use crate::{listener::RelayListener, relay::Relay};
 
 /// Who connects on the leg of the side that has offered.
 fn dials_offerer(stream: &Stream) -> bool {
@@ -417,7 +404,7 @@ impl Relay {
     }
 
     /// The listener with whose name the URIs of this one's clients are written.
-    fn name_of(&self, listener: u16) -> Option<&RelayListener> {
+    pub(super) fn name_of(&self, listener: u16) -> Option<&RelayListener> {
         let name = self.bindings.name_of(listener);
         self.config.listeners.get(usize::from(name))
     }
@@ -436,91 +423,6 @@ impl Relay {
             return Err(AnchorError::SessionFingerprint);
         }
         Ok(())
-    }
-
-    fn insert_anchor(&mut self, options: &AnchorOptions) -> u32 {
-        let now = self.now;
-        let config = &self.config.anchors;
-        let id = AnchorId(u64::from_le_bytes(self.ids.bytes()));
-        let total = options.total.unwrap_or(config.total).min(LONGEST);
-        let index = self.anchors.sessions.insert(Anchor {
-            id,
-            label: options.label.as_str().into(),
-            streams: Vec::new(),
-            since: now,
-            exchanged: now,
-            idle: options.idle.unwrap_or(config.idle).min(LONGEST),
-            ends: now + total,
-            offer: None,
-            answered: None,
-            armed: None,
-            options: options.clone(),
-        }) as u32;
-        self.anchors.by_id.insert(id, index);
-        index
-    }
-
-    fn insert_line(&mut self, session: u32, number: usize, (offerer, answerer): (u16, u16)) {
-        let Some(label) = self
-            .anchors
-            .sessions
-            .get(session as usize)
-            .map(|session| session.label.clone())
-        else {
-            return;
-        };
-        let one = self.insert_leg(session, Side::Offerer, offerer, label.clone());
-        let other = self.insert_leg(session, Side::Answerer, answerer, label);
-        for (leg, opposite) in [(one, other), (other, one)] {
-            if let Some(leg) = self.anchors.legs.get_mut(leg as usize) {
-                leg.other = opposite;
-            }
-        }
-        if let Some(session) = self.anchors.sessions.get_mut(session as usize) {
-            session.streams.push(Line {
-                number,
-                offerer: one,
-                answerer: other,
-            });
-        }
-    }
-
-    fn insert_leg(&mut self, session: u32, side: Side, listener: u16, label: std::sync::Arc<str>) -> u32 {
-        let now = self.now;
-        let max_octets = self
-            .anchors
-            .sessions
-            .get(session as usize)
-            .and_then(|session| session.options.max_octets)
-            .unwrap_or(u64::MAX);
-        let index = self.anchors.legs.vacant_key() as u32;
-        let holder = Holder {
-            owner: Owner::Anchored(index),
-            user: label,
-            user_place: NOBODY,
-        };
-        // It lives as long as the session.
-        let life = LONGEST.as_secs() as u32;
-        let binding = self.bindings.mint(&mut self.ids, listener, holder, now, life);
-        self.anchors.legs.insert(Leg {
-            binding,
-            anchor: session,
-            side,
-            other: index,
-            listener,
-            sdp: None,
-            dials: false,
-            connection: None,
-            arrival: None,
-            answer: None,
-            failed: None,
-            absent: now,
-            to_path: Box::default(),
-            shown: Box::default(),
-            edition: 0,
-            max_octets,
-            stats: LegStats::default(),
-        }) as u32
     }
 
     /// Keeps an offer until its answer comes, and gives it as the other side is to see it.
@@ -570,132 +472,9 @@ impl Relay {
         body
     }
 
-    /// The path that a leg is shown: the relay's URI for it, and behind that the other side's own.
-    fn path_for(&self, leg: u32, theirs: &[u8], hide: bool) -> Vec<u8> {
-        let Some(leg) = self.anchors.legs.get(leg as usize) else {
-            return Vec::new();
-        };
-        let mut path = self.bindings.uri(leg.binding);
-        if !hide {
-            path.push(b' ');
-            path.extend_from_slice(theirs);
-        }
-        path
-    }
-
-    fn named(&self, listener: u16, path: Vec<u8>, setup: Setup, cema: bool) -> Named {
-        let fingerprints = if self.is_secure(listener) {
-            let own = &self.config.anchors.fingerprints;
-            own.iter().map(fingerprint::format).collect()
-        } else {
-            Vec::new()
-        };
-        Named {
-            port: self.name_of(listener).map_or(0, |name| name.port),
-            address: self.address_of(listener, &path),
-            path,
-            setup,
-            cema,
-            fingerprints,
-        }
-    }
-
-    /// The value of `c=` for a listener.
-    fn address_of(&self, listener: u16, path: &[u8]) -> String {
-        let id = self.name_of(listener).map(|name| name.id);
-        if let Some(address) = id.and_then(|id| self.config.anchors.addresses.get(&id)) {
-            let family = if address.is_ipv4() { "IP4" } else { "IP6" };
-            return format!("IN {family} {address}");
-        }
-        let own = path.split(|&octet| octet == b' ').next().unwrap_or_default();
-        match UriRef::parse(own) {
-            Ok(uri) => match uri.host() {
-                Host::V6(address) => format!("IN IP6 {address}"),
-                _ => format!("IN IP4 {}", uri.host_str()),
-            },
-            Err(_) => "IN IP4 0.0.0.0".to_owned(),
-        }
-    }
-
     /// The relay has other certificates from now on, as after [`AnchorConfig::fingerprint`](crate::AnchorConfig::fingerprint).
     pub fn set_anchor_fingerprints(&mut self, fingerprints: Vec<Fingerprint>) {
         self.config.anchors.fingerprints = fingerprints;
-    }
-
-    /// How many sessions are anchored.
-    pub fn anchor_count(&self) -> usize {
-        self.anchors.sessions.len()
-    }
-
-    /// The anchored sessions behind this one in the order of their names, or all of them.
-    pub fn anchors(&self, after: Option<AnchorId>) -> impl Iterator<Item = AnchorInfo> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.anchors
-            .by_id
-            .range((from, Bound::Unbounded))
-            .filter_map(|(_, &index)| self.info_of(index))
-    }
-
-    /// One anchored session.
-    pub fn anchor(&self, id: AnchorId) -> Option<AnchorInfo> {
-        let (index, _) = self.anchors.session(id)?;
-        self.info_of(index)
-    }
-
-    pub(super) fn info_of(&self, index: u32) -> Option<AnchorInfo> {
-        let session = self.anchors.sessions.get(index as usize)?;
-        let streams = session
-            .streams
-            .iter()
-            .filter_map(|line| {
-                Some(StreamInfo {
-                    number: line.number + 1,
-                    offerer: self.leg_info(line.offerer)?,
-                    answerer: self.leg_info(line.answerer)?,
-                })
-            })
-            .collect();
-        Some(AnchorInfo {
-            id: session.id,
-            label: session.label.to_string(),
-            answered: session.answered.is_some(),
-            since: session.since,
-            last_used: self.anchors.last_used(session),
-            streams,
-        })
-    }
-
-    fn leg_info(&self, index: u32) -> Option<LegInfo> {
-        let leg = self.anchors.legs.get(index as usize)?;
-        let listener = self.config.listeners.get(usize::from(leg.listener))?;
-        let scheme = self.name_of(leg.listener)?.scheme;
-        let open = |handle: ConnectionHandle| {
-            self.table
-                .get(handle)
-                .map(|(connection, _)| connection)
-                .filter(|connection| !connection.is_closed())
-        };
-        let connection: Option<&Connection> = leg.connection.and_then(open);
-        let state = match leg {
-            Leg { sdp: None, .. } => LegState::Unknown,
-            _ if connection.is_some() => LegState::Connected,
-            Leg {
-                arrival: Some((_, None)),
-                ..
-            } => LegState::Connecting,
-            Leg { failed: Some(_), .. } => LegState::Failed,
-            _ if leg.stats.connections > 0 => LegState::Lost,
-            _ => LegState::Awaited,
-        };
-        Some(LegInfo {
-            state,
-            listener: listener.id,
-            scheme,
-            dialled: leg.dials,
-            remote: connection.and_then(|connection| connection.peer().remote),
-            tls: connection.is_some_and(|connection| connection.peer().is_tls()),
-            stats: leg.stats,
-        })
     }
 }
 
