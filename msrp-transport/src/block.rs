@@ -10,10 +10,16 @@ use bytes::BytesMut;
 pub struct Blocks {
     block: BytesMut,
     size: usize,
+    /// What TLS reads records into, before their content goes into a block.
+    records: Vec<u8>,
 }
 
 /// With less room than this a new block is begun: short reads cost a system call each.
 const MIN_ROOM: usize = 8 * 1024;
+
+/// More than the content of a TLS record can have.
+#[cfg(feature = "tls")]
+pub(crate) const MAX_RECORD: usize = 17 * 1024;
 
 impl Default for Blocks {
     fn default() -> Self {
@@ -27,7 +33,31 @@ impl Blocks {
         Self {
             block: BytesMut::new(),
             size: size.max(2 * MIN_ROOM),
+            records: Vec::new(),
         }
+    }
+
+    /// Lends the memory that records are read into; to be [given back](Self::give_back). There is none before the first
+    /// TLS connection, and one for all of them.
+    #[cfg(feature = "tls")]
+    pub(crate) fn lend_records(&mut self) -> Vec<u8> {
+        let mut records = std::mem::take(&mut self.records);
+        records.resize(self.size.saturating_sub(MAX_RECORD).max(2 * MIN_ROOM), 0);
+        records
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn give_back(&mut self, records: Vec<u8>) {
+        self.records = records;
+    }
+
+    /// Room for at least so many octets.
+    #[cfg(feature = "tls")]
+    pub(crate) fn room_for(&mut self, octets: usize) -> &mut [u8] {
+        if self.block.len() < octets {
+            self.block = BytesMut::zeroed(self.size.max(octets));
+        }
+        &mut self.block
     }
 
     /// Room for a read.

@@ -1,11 +1,11 @@
 //! TLS by rustls, without a socket.
 
 use std::{
-    io::{self, ErrorKind, Read, Write},
+    io::{self, ErrorKind, IoSlice, Read, Write},
     sync::Arc,
 };
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use msrp_core::{
     connection::Transmit,
     node::{Security, TlsPeer},
@@ -14,10 +14,13 @@ use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerCon
 use rustls_pki_types::ServerName;
 
 use super::{ReadOutcome, WriteOutcome};
-use crate::block::Blocks;
+use crate::block::{Blocks, MAX_RECORD};
 
 /// Octets of plain text that may wait in the layer to be encrypted and sent.
 const SEND_LIMIT: usize = 64 * 1024;
+
+/// Slices of plain text that are encrypted together.
+const MAX_SLICES: usize = 64;
 
 /// Why a TLS layer could not be made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -98,56 +101,64 @@ impl Tls {
     }
 
     pub(super) fn read(&mut self, source: &mut impl Read, blocks: &mut Blocks) -> io::Result<ReadOutcome> {
-        let mut octets = BytesMut::new();
         if self.eof {
             return Ok(ReadOutcome::Eof);
         }
+        // rustls by itself would ask the socket for 4 KiB at a time.
+        let mut records = blocks.lend_records();
+        let outcome = self.read_records(source, &mut records, blocks);
+        blocks.give_back(records);
+        outcome
+    }
+
+    fn read_records(
+        &mut self,
+        source: &mut impl Read,
+        records: &mut [u8],
+        blocks: &mut Blocks,
+    ) -> io::Result<ReadOutcome> {
         let taken = loop {
-            match self.session.read_tls(source) {
+            match source.read(records) {
                 Ok(taken) => break taken,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(ReadOutcome::WouldBlock),
                 Err(error) => return Err(error),
             }
         };
-        let state = self
-            .session
-            .process_new_packets()
-            .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
-        if state.plaintext_bytes_to_read() > 0 {
-            octets = self.drain(state.plaintext_bytes_to_read(), blocks)?;
+        let more = taken == records.len();
+        // A record of which a part came before may be complete now.
+        let room = blocks.room_for(taken + MAX_RECORD);
+        let mut rest = records.get(..taken).unwrap_or_default();
+        let mut filled = 0;
+        let mut over = taken == 0;
+        while !rest.is_empty() && !over {
+            if self.session.read_tls(&mut rest)? == 0 {
+                return Err(ErrorKind::InvalidData.into());
+            }
+            let state = self
+                .session
+                .process_new_packets()
+                .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+            let octets = state.plaintext_bytes_to_read();
+            if octets > 0 {
+                let room = room
+                    .get_mut(filled..filled + octets)
+                    .ok_or(ErrorKind::InvalidData)?;
+                self.session.reader().read_exact(room)?;
+                filled += octets;
+            }
+            over = state.peer_has_closed();
         }
-        if taken == 0 || state.peer_has_closed() {
-            self.eof = true;
-            // A stream that ends without close_notify may have been cut by anybody; the connection is over either way.
-            return Ok(if octets.is_empty() {
-                ReadOutcome::Eof
-            } else {
-                Self::octets(octets)
-            });
+        self.eof = over;
+        // A stream that ends without close_notify may have been cut by anybody; the connection is over either way.
+        if over && filled == 0 {
+            return Ok(ReadOutcome::Eof);
         }
-        Ok(Self::octets(octets))
-    }
-
-    /// What has been decrypted. Whether there is more is found out by reading.
-    fn octets(octets: BytesMut) -> ReadOutcome {
-        ReadOutcome::Octets {
-            octets,
+        Ok(ReadOutcome::Octets {
+            octets: blocks.take(filled),
             message_end: false,
-            more: true,
-        }
-    }
-
-    /// Moves decrypted octets into a block.
-    fn drain(&mut self, most: usize, blocks: &mut Blocks) -> io::Result<BytesMut> {
-        let room = blocks.room();
-        if most <= room.len() {
-            self.session.reader().read_exact(&mut room[..most])?;
-            return Ok(blocks.take(most));
-        }
-        let mut octets = BytesMut::zeroed(most);
-        self.session.reader().read_exact(&mut octets)?;
-        Ok(octets)
+            more: more || over,
+        })
     }
 
     pub(super) fn write(
@@ -157,7 +168,11 @@ impl Tls {
     ) -> io::Result<WriteOutcome> {
         loop {
             while transmit.has_remaining() {
-                let taken = self.session.writer().write(transmit.chunk())?;
+                // Together, as each slice by itself would begin a record of its own.
+                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                let filled = transmit.chunks_vectored(&mut slices);
+                let slices = slices.get(..filled).unwrap_or_default();
+                let taken = self.session.writer().write_vectored(slices)?;
                 if taken == 0 {
                     break;
                 }
@@ -174,11 +189,7 @@ impl Tls {
 
     /// Takes some of these octets, to be encrypted and sent; [`flush`](Self::flush) sends what there is no room for.
     #[cfg(feature = "websocket")]
-    pub(super) fn write_some(
-        &mut self,
-        sink: &mut impl Write,
-        slices: &[io::IoSlice<'_>],
-    ) -> io::Result<usize> {
+    pub(super) fn write_some(&mut self, sink: &mut impl Write, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         loop {
             let taken = self.session.writer().write_vectored(slices)?;
             if taken > 0 {
