@@ -425,3 +425,20 @@ fn a_way_that_we_opened_is_not_left_for_another() {
     world.feed(alice, hello("6aej", &path, ALICE).replace("87652", "sec0nd"));
     assert_eq!(world.frames(called).len(), 1);
 }
+
+/// An endpoint without a relay binds its session to the connection by which it comes, even while it is being called for
+/// another session.
+#[test]
+fn an_endpoint_is_answered_by_the_connection_it_came_by() {
+    let mut world = World::with(outer());
+    let (alice, uri) = world.client("alice", "secret");
+    let (other, other_uri) = world.client("alice", "secret");
+    world.feed(other, hello("6aef", &format!("{other_uri} {BOB}"), ALICE));
+    let bob = world.accept(tls());
+    let second = "msrps://bob.example.com:8493/bar13;tcp";
+    world.feed(bob, hello("6aeg", &format!("{uri} {ALICE}"), second));
+    let called = world.connect(Ok(tls())).unwrap();
+    world.octets(bob);
+    world.feed(alice, hello("6aeh", &format!("{uri} {second}"), ALICE));
+    assert_eq!((world.frames(called).len(), world.frames(bob).len()), (1, 1));
+}

@@ -155,7 +155,7 @@ impl Relay {
         };
         let owner = binding.owner;
         if !self.is_owner(owner, from) {
-            let known = self.knows_way_back(binding, from_path.first_raw(), from);
+            let known = self.knows_way_back(binding, &from_path, from);
             if !known && self.meet(from, key, id) {
                 return self.route(from, key);
             }
@@ -337,7 +337,7 @@ impl Relay {
         }
         let (next, rest) = first_of(to_path.after_first()?);
         let route = if !self.is_owner(binding.owner, from) {
-            if !self.knows_way_back(binding, from_path.first_raw(), from) {
+            if !self.knows_way_back(binding, from_path, from) {
                 return None;
             }
             let way = Way {
@@ -376,15 +376,16 @@ impl Relay {
     }
 
     /// Whether nothing is to be learned from a request about the way back to where it came from: it came by that way, or
-    /// there is a connection that we opened to there. A message under way must not change to another one, by which it
-    /// might overtake itself.
-    fn knows_way_back(&self, binding: &Binding, previous: &[u8], from: ConnectionHandle) -> bool {
-        binding.peer(previous).is_some_and(|way| {
+    /// it came from a relay to which we have opened a connection. A message under way must not change to another one, by
+    /// which it might overtake itself. An endpoint binds its session to a connection, so that the latest is the right one.
+    fn knows_way_back(&self, binding: &Binding, from_path: &PathRef<'_>, from: ConnectionHandle) -> bool {
+        binding.peer(from_path.first_raw()).is_some_and(|way| {
             way == from
-                || self.table.get(way).is_some_and(|(connection, data)| {
-                    let opened = data.rare.as_ref().is_some_and(|rare| !rare.hops.is_empty());
-                    opened && !connection.is_closed()
-                })
+                || from_path.len() > 1
+                    && self.table.get(way).is_some_and(|(connection, data)| {
+                        let opened = data.rare.as_ref().is_some_and(|rare| !rare.hops.is_empty());
+                        opened && !connection.is_closed()
+                    })
         })
     }
 
@@ -400,9 +401,10 @@ impl Relay {
             return false;
         };
         let previous = from_path.first_raw().to_vec();
+        let is_relay = from_path.len() > 1;
         if self.config.peer_relays.is_empty() {
             if self.may_learn(id, from, &previous)
-                && !self.is_being_called(&previous)
+                && !(is_relay && self.is_being_called(&previous))
                 && let Some(binding) = self.bindings.get_mut(id)
             {
                 binding.learn(&previous, from);
@@ -422,7 +424,7 @@ impl Relay {
         let genuine = !self.config.peer_relays.names(&host) || self.proves(from, &host);
         if genuine
             && self.may_learn(id, from, &previous)
-            && !self.is_being_called(&previous)
+            && !(is_relay && self.is_being_called(&previous))
             && let Some(binding) = self.bindings.get_mut(id)
         {
             binding.learn(&previous, from);
