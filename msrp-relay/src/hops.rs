@@ -274,8 +274,8 @@ impl Relay {
             return None;
         };
         let handle = match outcome {
-            // A pipe is not kept longer than the connection that it was opened for.
-            Ok(_) if !self.is_wanted(key) => None,
+            // A pipe is not kept longer than the connection that it was opened for, and what that one has left to us.
+            Ok(_) if !self.is_wanted(key) && pending.parked.is_empty() => None,
             Ok(peer) => {
                 // Which of our names the far end knows, if that was chosen. Else a relay that uses the connection both ways
                 // gets URIs that begin with msrps.
@@ -313,6 +313,9 @@ impl Relay {
             }
         };
         self.settle_pending(token, pending, handle);
+        if let Some(handle) = handle {
+            self.end_orphan(handle);
+        }
         handle
     }
 

@@ -205,6 +205,9 @@ impl Node for Relay {
                 self.buffers.keep(memory);
             }
             self.settle_account(connection);
+            if self.end_orphan(connection) {
+                self.run();
+            }
             return None;
         }
         // Lends what has just been staged.

@@ -1,7 +1,7 @@
 //! Several relays that are one: each session URI names its shard, and what comes in at another one gets there.
 //!
 //! A *pipe* is a connection inside the process between two shards. It is opened on behalf of one connection, its *source*,
-//! ends with it, and carries ordinary MSRP, so that transactions, REPORTs, back-pressure and timers need nothing new.
+//! ends with it (when what was taken for it has left), and carries ordinary MSRP, so that transactions, REPORTs, back-pressure and timers need nothing new.
 //!
 //! ```text
 //!  a new connection whose first request is for a URI of shard 1 moves there before anything of it has been looked at:
@@ -265,17 +265,41 @@ impl Relay {
             .is_some_and(|(connection, _)| connection.peer().shard.is_some())
     }
 
-    /// The pipes of a connection end with it.
+    /// The pipes of a connection end with it, as soon as what was taken for them has left.
     pub(crate) fn close_pipes(&mut self, source: ConnectionHandle) {
-        let now = self.now;
         for shard in self.config.shard.others() {
-            if let Some(pipe) = self.hops.open_hop(&HopKey::Shard { source, shard })
-                && let Some((connection, _)) = self.table.get_mut(pipe)
-            {
-                connection.close(now, CloseReason::Idle);
-                self.enqueue(pipe);
+            if let Some(pipe) = self.hops.open_hop(&HopKey::Shard { source, shard }) {
+                self.end_orphan(pipe);
             }
         }
+    }
+
+    /// Whether a connection is the opener's end of a pipe whose source has ended.
+    fn is_orphan(&self, handle: ConnectionHandle) -> bool {
+        let source = self.table.get(handle).and_then(|(_, data)| data.source());
+        source.is_some_and(|source| self.table.get(source).is_none_or(|(c, _)| c.is_closed()))
+    }
+
+    /// Closes a pipe whose source has ended and that has nothing left to carry; whether it did.
+    pub(crate) fn end_orphan(&mut self, handle: ConnectionHandle) -> bool {
+        if self.pipes == 0 || !self.is_orphan(handle) {
+            return false;
+        }
+        let now = self.now;
+        let Some((connection, data)) = self.table.get_mut(handle) else {
+            return false;
+        };
+        let lanes = data.rare.as_ref().map_or(&[][..], |rare| &rare.lanes_out);
+        let waits = lanes
+            .iter()
+            .filter_map(|&lane| self.lanes.get(lane as usize))
+            .any(|lane| lane.has_backlog());
+        let ends = connection.buffered() == 0 && !waits && !connection.is_closed();
+        if ends {
+            connection.close(now, CloseReason::Idle);
+            self.enqueue(handle);
+        }
+        ends
     }
 
     /// A request succeeded, or failed, at another shard: that is what its connection is judged by.

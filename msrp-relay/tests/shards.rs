@@ -410,6 +410,40 @@ fn a_pipe_ends_with_the_connection_it_was_opened_for() {
     assert_eq!(told[1].header("Status"), Some("000 481 No Such Session"));
 }
 
+/// Its sender was told that we have it.
+#[test]
+fn what_was_taken_arrives_though_its_sender_goes_at_once() {
+    let long: String = (0..300_000).map(|n| char::from(b'a' + (n % 26) as u8)).collect();
+    for reset in [false, true] {
+        for body in ["hello", &long] {
+            let mut shards = Shards::new(2);
+            let ((alice, alice_uri), (bob, bob_uri)) = shards.pair();
+            let to_bob = format!("{alice_uri} {bob_uri} {BOB}");
+            let range = format!("1-*/{}", body.len());
+            shards.worlds[1].set_room(bob.1, Some(0));
+            // All in one turn, before there is a pipe: a long message needs one to be taken.
+            shards.worlds[0].feed(alice.1, send("6aef", &to_bob, ALICE, "", &range, body, '$'));
+            while !shards.worlds[0].relay_wants_read(alice.1) {
+                assert!(shards.step(), "alice is waited for");
+            }
+            assert_eq!(shards.frames(alice)[0].start_code(), 200);
+            if reset {
+                shards.worlds[0].reset(alice.1);
+            } else {
+                shards.worlds[0].eof(alice.1);
+            }
+            shards.settle();
+            shards.worlds[1].set_room(bob.1, None);
+            shards.settle();
+            let got = shards.frames(bob);
+            let octets: Vec<u8> = got.iter().flat_map(|frame| frame.body().to_vec()).collect();
+            assert_eq!((octets.len(), got.last().unwrap().flag), (body.len(), '$'));
+            assert_eq!(octets, body.as_bytes());
+            assert_eq!(shards.total(Relay::pipes), 0);
+        }
+    }
+}
+
 #[test]
 fn a_lost_receiver_is_reported_to_the_other_shard() {
     let mut shards = Shards::new(2);

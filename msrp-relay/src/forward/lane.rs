@@ -49,6 +49,13 @@ pub(crate) struct Lane {
     pub(crate) last_used: Instant,
 }
 
+impl Lane {
+    /// Whether octets of it wait here.
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+}
+
 /// A part of a backlog.
 #[derive(Debug)]
 pub(super) enum Piece {
