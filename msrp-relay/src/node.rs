@@ -28,14 +28,14 @@ impl Node for Relay {
         let most = self.config.max_connections_per_address;
         let limit = self.config.max_connections;
         let full = Refused::TooManyConnections { limit };
-        let (refused, counter) = if self.draining {
-            (Refused::Draining, &mut self.stats.refused_draining)
-        } else if peer.shard.is_some() {
-            // Its source has been let in.
+        let (refused, counter) = if peer.shard.is_some() {
+            // Its source has been let in, and may have been told that we have its message.
             if self.has_room_for_pipe() {
                 return Ok(self.accept_connection(peer, Lookup::Ready(Admission::Accept)));
             }
             (full, &mut self.stats.refused_full)
+        } else if self.draining {
+            (Refused::Draining, &mut self.stats.refused_draining)
         } else if most.is_some_and(|most| self.addresses.is_full(&peer, most)) {
             (Refused::Policy, &mut self.stats.refused_by_address)
         } else {
@@ -112,7 +112,7 @@ impl Node for Relay {
     fn handle_command(&mut self, now: Instant, command: RelayCommand) -> Result<(), RelayRejected> {
         self.clock(now);
         match command {
-            RelayCommand::Drain => self.draining = true,
+            RelayCommand::Drain => self.drain(),
             RelayCommand::Shutdown => {
                 self.draining = true;
                 self.end_all(CloseReason::Shutdown);
@@ -229,7 +229,8 @@ impl Node for Relay {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let others = [self.anchors.next_deadline(), self.peers.next_deadline()];
+        let drain = (self.draining && self.now < self.ends_silent_from).then_some(self.ends_silent_from);
+        let others = [self.anchors.next_deadline(), self.peers.next_deadline(), drain];
         self.table
             .next_deadline()
             .into_iter()

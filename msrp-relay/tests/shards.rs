@@ -410,6 +410,36 @@ fn a_pipe_ends_with_the_connection_it_was_opened_for() {
     assert_eq!(told[1].header("Status"), Some("000 481 No Such Session"));
 }
 
+#[test]
+fn what_one_shard_has_taken_is_delivered_by_one_that_drains() {
+    for first in [true, false] {
+        let mut shards = Shards::new(2);
+        let ((alice, alice_uri), (bob, bob_uri)) = shards.pair();
+        let to_bob = format!("{alice_uri} {bob_uri} {BOB}");
+        if !first {
+            shards.feed(alice, hello(&to_bob, ALICE));
+            let got = shards.frames(bob);
+            shards.feed(bob, answer(&got[0], "200 OK", BOB));
+            shards.frames(alice);
+        }
+        // Alice's shard takes a message while bob's has been told already.
+        shards.worlds[1].command(RelayCommand::Drain).unwrap();
+        shards.worlds[0].feed(alice.1, hello(&to_bob, ALICE));
+        shards.step();
+        shards.worlds[0].command(RelayCommand::Drain).unwrap();
+        shards.settle();
+        assert_eq!(shards.frames(alice)[0].start_code(), 200);
+        let got = shards.frames(bob);
+        assert_eq!(got[0].body(), b"hello");
+        shards.feed(alice, hello(&to_bob, ALICE).replace("87652", "87653"));
+        assert_eq!(shards.frames(alice)[0].start_code(), 413, "nothing new");
+        shards.feed(bob, answer(&got[0], "200 OK", BOB));
+        assert_eq!(shards.total(Relay::connections), 2, "not yet");
+        shards.advance(Duration::from_millis(300));
+        assert!(shards.worlds.iter().all(|world| world.relay.is_drained()));
+    }
+}
+
 /// Its sender was told that we have it.
 #[test]
 fn what_was_taken_arrives_though_its_sender_goes_at_once() {
@@ -650,6 +680,7 @@ fn pipes_are_bounded_and_drained() {
         world.command(RelayCommand::Drain).unwrap();
     }
     shards.settle();
+    shards.advance(Duration::from_millis(300));
     for world in &shards.worlds {
         assert!(world.relay.is_drained(), "nothing was under way");
     }
