@@ -402,7 +402,7 @@ fn limits_of_users_and_addresses_can_be_set() {
     );
 
     let mut options = PLAIN.to_vec();
-    options.extend(["--max-address-connections", "1"]);
+    options.extend(["--workers", "1", "--max-address-connections", "1"]);
     let running = Running::start(1, &options);
     let _alice = join(&running, "alice", "secret");
     let mut second = Client::new("bob", dial(running.address()));
