@@ -12,6 +12,11 @@ pub enum RelayCommand {
     /// Take no new connections and no new messages, let what is under way finish, and close connections as they fall
     /// silent. Closing the listeners is the driver's part.
     Drain,
+    /// What comes before [`Drain`](Self::Drain) where several shards are one relay: take no new connections, and no new messages
+    /// but those that another shard has taken, and keep every connection. A shard cannot know what the others are about to
+    /// hand over; so all of them settle, and only once none has [open
+    /// transactions](crate::Relay::open_transactions), at two looks in a row, are they told to drain.
+    Settle,
     /// Close every connection now, after what is queued has left (at most 2 s).
     Shutdown,
     /// Withdraw all Use-Path URIs of this user, at once.
@@ -36,6 +41,7 @@ impl fmt::Debug for RelayCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Drain => f.write_str("Drain"),
+            Self::Settle => f.write_str("Settle"),
             Self::Shutdown => f.write_str("Shutdown"),
             Self::RevokeUser(user) => f.debug_tuple("RevokeUser").field(user).finish(),
             Self::EndConnection(connection) => f.debug_tuple("EndConnection").field(connection).finish(),

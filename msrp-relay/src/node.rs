@@ -112,7 +112,8 @@ impl Node for Relay {
     fn handle_command(&mut self, now: Instant, command: RelayCommand) -> Result<(), RelayRejected> {
         self.clock(now);
         match command {
-            RelayCommand::Drain => self.drain(),
+            RelayCommand::Drain => (self.draining, self.settling) = (true, false),
+            RelayCommand::Settle => (self.draining, self.settling) = (true, true),
             RelayCommand::Shutdown => {
                 self.draining = true;
                 self.end_all(CloseReason::Shutdown);
@@ -229,8 +230,7 @@ impl Node for Relay {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let drain = (self.draining && self.now < self.ends_silent_from).then_some(self.ends_silent_from);
-        let others = [self.anchors.next_deadline(), self.peers.next_deadline(), drain];
+        let others = [self.anchors.next_deadline(), self.peers.next_deadline()];
         self.table
             .next_deadline()
             .into_iter()

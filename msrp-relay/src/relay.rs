@@ -79,8 +79,8 @@ pub struct Relay {
     /// When a place for a new connection may be searched for again.
     pub(crate) evict_again: Instant,
     pub(crate) draining: bool,
-    /// While draining: when connections that have fallen silent may be ended.
-    pub(crate) ends_silent_from: Instant,
+    /// While draining: connections stay, as other shards may hand something over.
+    pub(crate) settling: bool,
 }
 
 /// About what a chunk or request whose fate is open costs, in octets: the relay's part and the connection's.
@@ -147,7 +147,7 @@ impl Relay {
             now,
             evict_again: now,
             draining: false,
-            ends_silent_from: now,
+            settling: false,
         })
     }
 
@@ -223,7 +223,8 @@ impl Relay {
         self.lookups.len()
     }
 
-    /// Whether nothing new is taken, since [`RelayCommand::Drain`](crate::RelayCommand::Drain).
+    /// Whether nothing new is taken, since [`RelayCommand::Drain`](crate::RelayCommand::Drain) or
+    /// [`RelayCommand::Settle`](crate::RelayCommand::Settle).
     pub fn is_draining(&self) -> bool {
         self.draining
     }
@@ -347,7 +348,7 @@ impl Relay {
     /// Pulls every connection that has to be, until nothing is left to do.
     pub(crate) fn run(&mut self) {
         self.pull_all();
-        if self.draining && self.now >= self.ends_silent_from && self.open_transactions() == 0 {
+        if self.draining && !self.settling && self.open_transactions() == 0 {
             self.end_silent();
             self.pull_all();
         }

@@ -12,8 +12,6 @@
 //!      peer ══ shard 0 ══ pipe ══ shard 1 ══ bob                   To-Path: tB bob     ─▶  tB bob
 //! ```
 
-use std::time::Duration;
-
 use msrp_core::{
     codec::Framing,
     connection::CloseReason,
@@ -44,9 +42,6 @@ pub(crate) enum Side {
 
 /// Octets of a new connection within which its first request has to say whom it is for, else it stays where it is.
 const PEEK: usize = 4 * 1024;
-
-/// How long what one shard sends may take to another, and a command to all of them.
-const ON_ITS_WAY: Duration = Duration::from_millis(250);
 
 /// Which of several shards a relay is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,17 +235,6 @@ impl Relay {
             .with_shard(self.config.shard.index);
         let key = HopKey::Shard { source, shard };
         self.await_hop_to(key, source, |token| Action::ConnectShard { token, shard, peer })
-    }
-
-    /// Nothing new is taken. Where there are other shards what they have taken may still be on its way here, so no
-    /// connection is ended before that had time to come.
-    pub(crate) fn drain(&mut self) {
-        if !self.draining {
-            self.draining = true;
-            if !self.config.shard.is_only() {
-                self.ends_silent_from = self.now + ON_ITS_WAY;
-            }
-        }
     }
 
     /// Whether another end of a pipe may be held.

@@ -423,10 +423,10 @@ fn what_one_shard_has_taken_is_delivered_by_one_that_drains() {
             shards.frames(alice);
         }
         // Alice's shard takes a message while bob's has been told already.
-        shards.worlds[1].command(RelayCommand::Drain).unwrap();
+        shards.worlds[1].command(RelayCommand::Settle).unwrap();
         shards.worlds[0].feed(alice.1, hello(&to_bob, ALICE));
         shards.step();
-        shards.worlds[0].command(RelayCommand::Drain).unwrap();
+        shards.worlds[0].command(RelayCommand::Settle).unwrap();
         shards.settle();
         assert_eq!(shards.frames(alice)[0].start_code(), 200);
         let got = shards.frames(bob);
@@ -434,8 +434,12 @@ fn what_one_shard_has_taken_is_delivered_by_one_that_drains() {
         shards.feed(alice, hello(&to_bob, ALICE).replace("87652", "87653"));
         assert_eq!(shards.frames(alice)[0].start_code(), 413, "nothing new");
         shards.feed(bob, answer(&got[0], "200 OK", BOB));
+        assert_eq!(shards.total(Relay::open_transactions), 0);
         assert_eq!(shards.total(Relay::connections), 2, "not yet");
-        shards.advance(Duration::from_millis(300));
+        for world in &mut shards.worlds {
+            world.command(RelayCommand::Drain).unwrap();
+        }
+        shards.settle();
         assert!(shards.worlds.iter().all(|world| world.relay.is_drained()));
     }
 }
@@ -680,10 +684,47 @@ fn pipes_are_bounded_and_drained() {
         world.command(RelayCommand::Drain).unwrap();
     }
     shards.settle();
-    shards.advance(Duration::from_millis(300));
     for world in &shards.worlds {
         assert!(world.relay.is_drained(), "nothing was under way");
     }
+}
+
+/// Shards cannot hear of a drain at the same moment.
+#[test]
+fn what_one_shard_has_taken_arrives_at_another_that_takes_nothing_new() {
+    let mut shards = Shards::new(2);
+    let ((alice, alice_uri), (bob, bob_uri)) = shards.pair();
+    let to_bob = format!("{alice_uri} {bob_uri} {BOB}");
+    let to_alice = format!("{bob_uri} {alice_uri} {ALICE}");
+    // By the long way, and then by the short one.
+    for round in 0..3 {
+        if round == 1 {
+            shards.worlds[1].command(RelayCommand::Settle).unwrap();
+        }
+        shards.feed(alice, hello(&to_bob, ALICE));
+        assert_eq!(shards.frames(alice)[0].start_code(), 200);
+        let got = shards.frames(bob);
+        assert_eq!(got[0].body(), b"hello");
+        shards.feed(bob, answer(&got[0], "200 OK", BOB));
+    }
+    // What is new is refused where a client would say it.
+    shards.feed(bob, hello(&to_alice, BOB));
+    assert_eq!(shards.frames(bob)[0].start_code(), 413);
+    shards.worlds[0].command(RelayCommand::Settle).unwrap();
+    shards.feed(alice, hello(&to_bob, ALICE));
+    assert_eq!(shards.frames(alice)[0].start_code(), 413);
+    assert!(shards.frames(bob).is_empty());
+    assert_eq!(shards.total(Relay::open_transactions), 0);
+    assert_eq!(
+        shards.total(Relay::connections),
+        2,
+        "they stay until all have settled"
+    );
+    for world in &mut shards.worlds {
+        world.command(RelayCommand::Drain).unwrap();
+    }
+    shards.settle();
+    assert!(shards.worlds.iter().all(|world| world.relay.is_drained()));
 }
 
 /// The sides of an anchored session come to the shard that anchored it: a connection that has just come in moves there,

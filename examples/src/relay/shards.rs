@@ -1,7 +1,7 @@
 //! The relays of this process: each is a node with a loop on a thread of its own.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
@@ -110,6 +110,19 @@ impl Shards {
             outcome = outcome.and(tell(handle));
         }
         outcome
+    }
+
+    /// How much is under way, asked of one after the other; waits for the answers. `None` where one has none.
+    pub fn open_transactions(&self) -> Option<usize> {
+        self.handles.iter().try_fold(0, |sum, handle| {
+            let (tell, answer) = mpsc::channel();
+            let asked = handle.call(move |server, _| {
+                // Who asked may have given up.
+                let _nobody_waits = tell.send(server.node().open_transactions());
+            });
+            let open: usize = asked.ok().and_then(|()| answer.recv_timeout(PATIENCE).ok())?;
+            Some(sum + open)
+        })
     }
 
     /// Asks one relay, between two turns of its loop; `None` where there is no such shard.

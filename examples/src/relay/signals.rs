@@ -1,6 +1,9 @@
 //! What signals do, and what the supervisor is told: `sd_notify`, where systemd started the relay.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use msrp_relay::RelayCommand;
 use msrp_transport::{mio_driver::HandleError, tls_config::Identity};
@@ -11,6 +14,9 @@ use signal_hook::{
 };
 
 use super::{Settings, material::Material, shards::Shards, users::Users};
+
+/// How often it is looked whether anything is under way.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// SIGHUP reads users and certificates again; SIGTERM and SIGINT drain, and a second one ends at once. `made` is the
 /// certificate that the relay has made for itself, if it has.
@@ -36,9 +42,7 @@ pub(super) fn obey(shards: Shards, settings: Settings, made: Option<Identity>) -
                         ending = true;
                         tracing::info!(seconds = settings.drain.as_secs(), "draining");
                         tell(&[NotifyState::Stopping]);
-                        shards
-                            .command(|| RelayCommand::Drain)
-                            .and_then(|()| shards.shutdown(settings.drain))
+                        drain(&shards, settings.drain)
                     }
                 };
                 match said {
@@ -49,6 +53,43 @@ pub(super) fn obey(shards: Shards, settings: Settings, made: Option<Identity>) -
             }
         })?;
     Ok(())
+}
+
+/// Lets what is under way finish. Several shards settle first: what one of them has taken may still have to reach another.
+fn drain(shards: &Shards, time: Duration) -> Result<(), HandleError> {
+    if shards.len() > 1 {
+        shards.command(|| RelayCommand::Settle)?;
+        let (waiting, until) = (shards.clone(), Instant::now() + time);
+        std::thread::Builder::new()
+            .name("drain".to_owned())
+            .spawn(move || {
+                await_rest(&waiting, until);
+                // Shards that have ended need not hear of it.
+                let _ended = waiting.command(|| RelayCommand::Drain);
+            })
+            // Without the thread connections stay until the time is over.
+            .map_or_else(
+                |error| tracing::warn!(%error, "cannot wait for what is under way"),
+                drop,
+            );
+    } else {
+        shards.command(|| RelayCommand::Drain)?;
+    }
+    shards.shutdown(time)
+}
+
+/// Waits until nothing is under way. One look goes from shard to shard, and a message may go the other way meanwhile, so it
+/// takes two in a row that find nothing.
+fn await_rest(shards: &Shards, until: Instant) {
+    let mut quiet = 0;
+    while quiet < 2 && Instant::now() < until {
+        match shards.open_transactions() {
+            Some(0) => quiet += 1,
+            Some(_) => quiet = 0,
+            None => return,
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
 }
 
 /// Tells the supervisor that the relay serves.

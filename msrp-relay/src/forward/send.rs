@@ -37,9 +37,9 @@ impl Relay {
             lane = self.find_lane(from, route.binding, &message);
         }
         let begins = lane.is_none() && incoming.range.start == 1;
-        // What another shard has taken before it was told to drain is still welcome.
-        let too_late = self.draining && begins && !self.is_pipe(from);
-        if self.is_full_for(route.out) || too_late || self.is_over_rate(route) {
+        // What comes by a pipe has been taken by another shard, which has told its sender so.
+        let is_too_late = self.draining && begins && !self.is_pipe(from);
+        if self.is_full_for(route.out) || is_too_late || self.is_over_rate(route) {
             return self.refuse(from, StatusCode::STOP_SENDING, Reason::NoRoom);
         }
         self.stats.chunks_in += 1;

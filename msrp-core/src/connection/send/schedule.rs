@@ -10,7 +10,7 @@ use super::{
     staged::{Complete, LaneChunk},
 };
 use crate::{
-    codec::{ChunkHead, EndLine, Found, put_end_line},
+    codec::{ChunkHead, EndLine, Found, Framing, put_end_line},
     grammar::{ByteRange, ContinuationFlag, FailureReport, TransactId},
 };
 
@@ -160,6 +160,7 @@ impl Connection {
     /// Goes on with the open chunk; `false` when nothing can be done now.
     fn continue_chunk(&mut self, now: Instant, budget: usize) -> bool {
         let quantum = self.config.quantum as u64;
+        let framing = self.decoder.framing();
         let Some(open) = &self.send.open else { return false };
         let (slot, sent, fixed) = (open.outgoing.slot, open.sent, open.fixed);
         // With all octets of the message in it, a chunk is not cut for the sake of the end-line: that is due at once, and a
@@ -179,7 +180,7 @@ impl Connection {
             // Control goes first, as soon as the chunk may be cut.
             room = room.min(INTERRUPTIBLE_ABOVE.saturating_sub(sent).max(1));
         }
-        let chunk_room = match (fixed, self.config.longest_chunk(self.decoder.framing())) {
+        let chunk_room = match (fixed, self.config.longest_chunk(framing)) {
             (Some(len), _) => len - sent,
             (None, Some(max)) => max.saturating_sub(sent),
             (None, None) => u64::MAX,
@@ -215,8 +216,9 @@ impl Connection {
                     true
                 }
                 None => {
-                    // As long as something waits for the transport, nothing is late.
-                    let dry = self.send.staged.is_empty();
+                    // As long as something waits for the transport, nothing is late; but one that carries messages may itself
+                    // be waiting for the end of this chunk.
+                    let dry = self.send.staged.is_empty() || framing == Framing::Message;
                     if dry && let Some(open) = &mut self.send.open {
                         open.starved_since.get_or_insert(now);
                     }
