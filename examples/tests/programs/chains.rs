@@ -130,6 +130,8 @@ fn a_relay_that_cannot_show_who_it_is_speaks_for_nobody() {
         // Who asks by way of it trusts it all the same.
         let fingerprint = match &papers {
             None => {
+                // It says so before it listens, and this process reads it on another thread.
+                inner.wait_for_stderr("\n");
                 let told = inner.stderr();
                 let (_, fingerprint) = told.lines().next().unwrap().split_once("fingerprint ").unwrap();
                 parse_fingerprint(fingerprint).unwrap()
