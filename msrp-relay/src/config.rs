@@ -31,15 +31,19 @@ pub enum SlowReceiver {
         /// Bound in octets, for each message.
         max: usize,
     },
-    /// [`Pause`](Self::Pause) while the sender's connection carries one session, else [`Buffer`](Self::Buffer) of this
-    /// many octets. A connection to a peer relay counts as one of several sessions from the start.
+    /// [`Pause`](Self::Pause) while the sender's connection carries one session. On a shared one `max` octets of the message
+    /// are kept while others go on; then the sender waits after all, which delays the others, as long as the receiver takes
+    /// something now and then. One that has taken nothing for `patience` gets no more: 413. A connection to a peer relay counts
+    /// as shared from the start.
     ///
     /// The default, as measured by `msrp-relay/tests/slow_receiver.rs`: pausing a shared connection delays the others by as
-    /// long as the slow one takes; 1 MiB carries a receiver over a pause of a second at 8 Mbit/s, and more would mostly
-    /// cost memory.
+    /// long as the slow one takes; 1 MiB carries a receiver over a pause of a second at 8 Mbit/s. To refuse what exceeds it
+    /// would refuse every long file whose last hop is the slowest one.
     Auto {
         /// Bound in octets, for each message.
         max: usize,
+        /// How long a receiver may take nothing before others are no longer delayed for it.
+        patience: Duration,
     },
 }
 
@@ -135,7 +139,10 @@ impl RelayConfig {
             max_open_messages: 64,
             event_queue: 1_024,
             forward_unknown_methods: true,
-            slow_receiver: SlowReceiver::Auto { max: 1024 * 1024 },
+            slow_receiver: SlowReceiver::Auto {
+                max: 1024 * 1024,
+                patience: Duration::from_secs(2),
+            },
             anchors: AnchorConfig::default(),
             shard: Shard::default(),
         }
@@ -365,7 +372,7 @@ impl RelayConfig {
         self
     }
 
-    /// What to do about receivers that are slower than senders. Default [`SlowReceiver::Auto`] with 1 MiB.
+    /// What to do about receivers that are slower than senders. Default [`SlowReceiver::Auto`] with 1 MiB and 2 s.
     pub fn slow_receiver(mut self, policy: SlowReceiver) -> Self {
         self.slow_receiver = policy;
         self

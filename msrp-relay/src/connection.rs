@@ -82,6 +82,9 @@ pub(crate) enum Wait {
     Lookup { ticket: Ticket, until: Instant },
     /// Until its user's rate allows more.
     Rate { until: Instant },
+    /// Until that connection takes more of a message of which as much is kept as may be, or until it is time to see whether
+    /// it takes anything.
+    Slow { out: ConnectionHandle, until: Instant },
 }
 
 /// What few connections need.

@@ -310,7 +310,7 @@ impl Relay {
     pub(crate) fn expire_rate(&mut self, handle: msrp_core::node::ConnectionHandle) {
         let now = self.now;
         if let Some((_, data)) = self.table.get_mut(handle)
-            && let Some(wait @ Wait::Rate { until }) = data.wait
+            && let Some(wait @ (Wait::Rate { until } | Wait::Slow { until, .. })) = data.wait
             && until <= now
         {
             self.wake(handle, wait);

@@ -82,7 +82,8 @@ impl Relay {
                 deadline = deadline.min(binding.expires);
             }
         }
-        if let Some(Wait::Lookup { until, .. } | Wait::Rate { until }) = data.wait {
+        if let Some(Wait::Lookup { until, .. } | Wait::Rate { until } | Wait::Slow { until, .. }) = data.wait
+        {
             deadline = deadline.min(until);
         }
         if let Some(rare) = &data.rare {

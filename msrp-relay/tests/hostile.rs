@@ -341,7 +341,10 @@ fn a_deaf_receiver() {
     for policy in [
         SlowReceiver::Pause,
         SlowReceiver::Buffer { max: 100_000 },
-        SlowReceiver::Auto { max: 100_000 },
+        SlowReceiver::Auto {
+            max: 100_000,
+            patience: Duration::from_secs(2),
+        },
     ] {
         let mut siege = Besieged::with(small().slow_receiver(policy));
         let (carol, uri) = siege.world.client("alice", "secret");
@@ -389,7 +392,10 @@ fn a_deaf_receiver() {
 /// A client that has renewed its URI has no second session: it still waits for a slow receiver instead of being refused.
 #[test]
 fn a_renewed_uri_is_the_same_session() {
-    let mut siege = Besieged::with(small().slow_receiver(SlowReceiver::Auto { max: 10_000 }));
+    let mut siege = Besieged::with(small().slow_receiver(SlowReceiver::Auto {
+        max: 10_000,
+        patience: Duration::from_secs(2),
+    }));
     let (carol, uri) = siege.world.client("alice", "secret");
     let (deaf, deaf_uri) = siege.world.client("bob", "hidden");
     let hello = send(

@@ -31,6 +31,11 @@ impl Connection {
         self.next_timer().map(|(_, timer)| timer)
     }
 
+    /// Since when the transport has taken nothing of what waits for it; none where nothing waits.
+    pub fn stalled_since(&self) -> Option<Instant> {
+        self.send.stalled_since()
+    }
+
     fn next_timer(&self) -> Option<(Instant, Timer)> {
         if let Some(closing) = self.closing {
             let waits = closing.told && !closing.broken && !self.send.is_empty();

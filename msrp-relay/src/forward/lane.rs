@@ -214,21 +214,29 @@ impl Relay {
         }
     }
 
-    /// The receiver is slower than the sender: either the sender waits, or the octets do, up to a bound.
+    /// The receiver is slower than the sender: either the sender waits, or the octets do, up to a bound, and then the
+    /// sender if that helps.
     fn hold_back(&mut self, from: ConnectionHandle, key: u32, lane: u32, data: Bytes) {
         let bound = self.buffers_for(from);
         let full = self.is_full();
         let Some(open) = self.lanes.get_mut(lane as usize) else {
             return;
         };
+        let out = open.out;
         let Some(bound) = bound else {
-            let out = open.out;
             if let Some(incoming) = self.incoming.get_mut(key as usize) {
                 incoming.held = Held::Slice(data);
             }
             return self.set_wait(from, Wait::Room(out));
         };
         if open.backlog_len + data.len() > bound || full {
+            if let Some(patience) = self.patience_with(out).filter(|_| !full) {
+                if let Some(incoming) = self.incoming.get_mut(key as usize) {
+                    incoming.held = Held::Slice(data);
+                }
+                let until = self.now + patience;
+                return self.set_wait(from, Wait::Slow { out, until });
+            }
             let code = StatusCode::STOP_SENDING;
             self.poison(Tag::Lane(lane), code);
             return;

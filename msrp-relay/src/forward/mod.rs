@@ -169,7 +169,7 @@ impl Relay {
 
     /// Nothing more is pulled from this connection until what it waits for has come.
     pub(crate) fn set_wait(&mut self, handle: ConnectionHandle, wait: Wait) {
-        if let Wait::Room(out) = wait
+        if let Wait::Room(out) | Wait::Slow { out, .. } = wait
             && let Some((_, data)) = self.table.get_mut(out)
         {
             data.rare().waiters.insert(handle);
@@ -205,7 +205,12 @@ impl Relay {
         };
         let Some(rare) = &mut data.rare else { return };
         for waiter in std::mem::take(&mut rare.waiters) {
-            self.wake(waiter, Wait::Room(handle));
+            let wait = self.table.get(waiter).and_then(|(_, data)| data.wait);
+            if let Some(wait @ (Wait::Room(out) | Wait::Slow { out, .. })) = wait
+                && out == handle
+            {
+                self.wake(waiter, wait);
+            }
         }
     }
 

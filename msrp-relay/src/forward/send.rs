@@ -1,5 +1,7 @@
 //! SEND: a short chunk whole, a long one bit by bit (RFC 4976 §6.4.1).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use msrp_core::{
     connection::{INTERRUPTIBLE_ABOVE, RequestId, SendError},
@@ -282,12 +284,24 @@ impl Relay {
         match self.config.slow_receiver {
             SlowReceiver::Pause => None,
             SlowReceiver::Buffer { max } => Some(max),
-            SlowReceiver::Auto { max } => self
+            SlowReceiver::Auto { max, .. } => self
                 .table
                 .get(from)
                 .is_some_and(|(_, data)| data.shared || data.peer.is_some())
                 .then_some(max),
         }
+    }
+
+    /// How long a sender waits for a receiver for whom as much is kept as may be; none for one that takes nothing at all.
+    pub(crate) fn patience_with(&self, out: ConnectionHandle) -> Option<Duration> {
+        let SlowReceiver::Auto { patience, .. } = self.config.slow_receiver else {
+            return None;
+        };
+        let (connection, _) = self.table.get(out)?;
+        let takes = connection
+            .stalled_since()
+            .is_none_or(|since| self.now.saturating_duration_since(since) < patience);
+        takes.then_some(patience)
     }
 }
 
