@@ -130,7 +130,10 @@ fn slow_receiver(rng: &mut Rng, total: usize) -> SlowReceiver {
     let max = total + 100_000;
     match rng.below(3) {
         0 => SlowReceiver::Pause,
-        1 => SlowReceiver::Auto { max },
+        1 => SlowReceiver::Auto {
+            max,
+            patience: Duration::from_secs(2),
+        },
         _ => SlowReceiver::Buffer { max },
     }
 }
