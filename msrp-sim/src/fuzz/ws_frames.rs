@@ -79,7 +79,8 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
         .layer()
         .expect("nothing to configure wrongly");
     let (mut blocks, mut outcome) = (Blocks::default(), Outcome::default());
-    for piece in pieces {
+    // A read of nothing would be the end of the stream.
+    for piece in pieces.filter(|piece| !piece.is_empty()) {
         let mut source = Pieces(VecDeque::from([piece.to_vec()]));
         let handshaking = layer.is_handshaking();
         let over = drain(&mut layer, &mut source, &mut blocks, &mut outcome);
