@@ -1,6 +1,6 @@
 //! `docs/conformance.md`: which test shows which requirement of the RFCs.
 //!
-//! The rows stand in `docs/catalogue/*.tsv`, the reasons for rows that no test shows in `docs/catalogue/reasons.tsv`, and
+//! The rows stand in `docs/catalogue/*.tsv`, the reasons for rows that no test shows in `docs/catalogue/reasons/`, and
 //! tests name the rows they show in a comment directly above them, `// shows: 4975-7.1-10, 4975-7.1-12`. This test fails
 //! when a MUST row is neither shown nor explained, when a comment or a reason names a row that does not exist, when a
 //! reason has become stale, and when the document is not what follows from all that. `MSRP_BLESS=1` writes it.
@@ -12,10 +12,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const DOCUMENTS: [(&str, &str); 3] = [
-    ("rfc4975", "RFC 4975: the protocol"),
-    ("rfc4976", "RFC 4976: relays"),
-    ("rfc7977", "RFC 7977: WebSocket"),
+/// The catalogues that are watched, with the beginning of their rows' names.
+const DOCUMENTS: [(&str, &str, &str); 3] = [
+    ("rfc4975", "4975-", "RFC 4975: the protocol"),
+    ("rfc4976", "4976-", "RFC 4976: relays"),
+    ("rfc7977", "7977-", "RFC 7977: WebSocket"),
 ];
 
 struct Row {
@@ -46,7 +47,13 @@ fn rows(document: &str) -> Vec<Row> {
 }
 
 fn reasons() -> BTreeMap<String, String> {
-    let text = fs::read_to_string(root().join("docs/catalogue/reasons.tsv")).unwrap();
+    let text: String = DOCUMENTS
+        .iter()
+        .map(|(document, ..)| {
+            let path = root().join(format!("docs/catalogue/reasons/{document}.tsv"));
+            fs::read_to_string(path).unwrap()
+        })
+        .collect();
     text.lines()
         .filter(|line| !line.starts_with('#') && !line.is_empty())
         .map(|line| {
@@ -125,7 +132,7 @@ fn every_requirement_is_shown_or_explained() {
     );
     let mut missing = Vec::new();
     let mut stale = Vec::new();
-    for (document, title) in DOCUMENTS {
+    for (document, _, title) in DOCUMENTS {
         let rows = rows(document);
         let count = |level: &str| rows.iter().filter(|row| row.level == level).count();
         let done = |level: &str| {
@@ -169,11 +176,7 @@ fn every_requirement_is_shown_or_explained() {
             known.push(row.id);
         }
     }
-    let of_these = |id: &&String| {
-        ["4975-", "4976-", "7977-"]
-            .iter()
-            .any(|document| id.starts_with(document))
-    };
+    let of_these = |id: &&String| DOCUMENTS.iter().any(|(_, prefix, _)| id.starts_with(prefix));
     let unknown: Vec<_> = shown
         .keys()
         .chain(reasons.keys())
