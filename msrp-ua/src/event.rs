@@ -9,7 +9,10 @@ use msrp_core::{
     node::ConnectFailure,
 };
 
-use crate::names::{IncomingKey, OutgoingKey, RegistrationId, SessionId};
+use crate::{
+    names::{IncomingKey, OutgoingKey, RegistrationId, SessionId},
+    sip::{PageId, SipAction, SipAnswer, SipPage},
+};
 
 /// What a user agent tells its application.
 ///
@@ -17,6 +20,17 @@ use crate::names::{IncomingKey, OutgoingKey, RegistrationId, SessionId};
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum UserAgentEvent {
+    /// Something is to be done by SIP: for the application's [`SipAdapter`](crate::sip::SipAdapter).
+    Sip(Box<SipAction>),
+    /// A MESSAGE outside of dialogs has come (RFC 3428); [`UserAgent::answer_page`](crate::UserAgent::answer_page) answers it.
+    IncomingPage(Box<SipPage>),
+    /// What became of a MESSAGE that we [sent](crate::UserAgent::send_page).
+    PageAnswered {
+        /// Which.
+        page: PageId,
+        /// Its final answer; 408 where none came.
+        answer: SipAnswer,
+    },
     /// The session is bound to a connection: messages flow in both directions (RFC 4975 §5.4).
     SessionReady {
         /// The session.
@@ -168,6 +182,11 @@ impl fmt::Debug for UserAgentEvent {
             shown.finish()
         };
         match self {
+            Self::Sip(action) => action.fmt(f),
+            Self::IncomingPage(page) => page.fmt(f),
+            Self::PageAnswered { page, answer } => {
+                show("PageAnswered", &[("page", page), ("answer", answer)])
+            }
             Self::SessionReady { session } => show("SessionReady", &[("session", session)]),
             Self::SessionLost { session, reason } => {
                 show("SessionLost", &[("session", session), ("reason", reason)])

@@ -16,6 +16,7 @@ mod names;
 pub mod relay_client;
 mod report;
 mod session;
+pub mod sip;
 mod timers;
 mod user_agent;
 

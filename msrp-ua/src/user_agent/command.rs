@@ -9,6 +9,7 @@ use crate::{
     names::{IncomingKey, OutgoingKey, RegistrationId, SessionId},
     relay_client::RelayAccount,
     session::SessionParams,
+    sip::{PageId, SipInput, SipPage, SipReply},
 };
 
 /// What is to be done with a user agent where it lives.
@@ -41,6 +42,12 @@ pub enum UserAgentCommand {
     Reject(IncomingKey, StatusCode),
     /// See [`UserAgent::report`].
     Report(SessionId, IncomingKey, StatusCode),
+    /// See [`UserAgent::handle_sip`].
+    Sip(Box<SipInput>),
+    /// See [`UserAgent::send_page`].
+    SendPage(Box<SipPage>),
+    /// See [`UserAgent::answer_page`].
+    AnswerPage(PageId, SipReply),
     /// Anything, see [`call`](Self::call).
     Call(Call),
     /// See [`UserAgent::shut_down`].
@@ -81,6 +88,9 @@ impl std::fmt::Debug for UserAgentCommand {
             UserAgentCommand::Accept(..) => "Accept",
             UserAgentCommand::Reject(..) => "Reject",
             UserAgentCommand::Report(..) => "Report",
+            UserAgentCommand::Sip(_) => "Sip",
+            UserAgentCommand::SendPage(_) => "SendPage",
+            UserAgentCommand::AnswerPage(..) => "AnswerPage",
             UserAgentCommand::Call(_) => "Call",
             UserAgentCommand::ShutDown => "ShutDown",
         })
@@ -104,6 +114,18 @@ impl UserAgent {
             UserAgentCommand::Accept(key, how) => self.accept(key, how),
             UserAgentCommand::Reject(key, code) => self.reject(key, code),
             UserAgentCommand::Report(session, key, code) => self.report(session, key, code),
+            UserAgentCommand::Sip(input) => {
+                self.handle_sip(self.now, *input);
+                Ok(())
+            }
+            UserAgentCommand::SendPage(page) => {
+                self.send_page(*page);
+                Ok(())
+            }
+            UserAgentCommand::AnswerPage(page, reply) => {
+                self.answer_page(page, reply);
+                Ok(())
+            }
             UserAgentCommand::Call(call) => call(self),
             UserAgentCommand::ShutDown => {
                 self.shut_down();

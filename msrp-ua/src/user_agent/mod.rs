@@ -4,6 +4,7 @@ mod bodiless;
 mod command;
 mod node;
 mod pump;
+mod signalling;
 pub(crate) mod tag;
 
 use std::{

@@ -1,0 +1,50 @@
+//! The way to a SIP stack.
+
+use async_trait::async_trait;
+
+use super::{SipAction, SipInput};
+
+/// A SIP stack cannot do what it was asked to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SipError {
+    /// The adapter knows no such call, or it is not in a state for this.
+    #[error("no such call, or not now")]
+    UnknownCall,
+    /// The adapter knows no such MESSAGE, or it has been answered.
+    #[error("no such MESSAGE, or answered before")]
+    UnknownPage,
+    /// A URI or a header field cannot be sent.
+    #[error("not to be sent by SIP: {0}")]
+    Invalid(String),
+    /// The stack says no.
+    #[error("the SIP stack: {0}")]
+    Stack(String),
+}
+
+/// What an application implements for its own SIP stack; an afternoon's work.
+///
+/// # Contract
+/// - [`perform`](Self::perform) starts what is asked for and comes back without waiting for the network: outcomes come by
+///   [`next`](Self::next). Actions of one call take effect in the order in which they are given.
+/// - Every INVITE and re-INVITE of ours ends with exactly one [`Accepted`](SipInput::Accepted) or
+///   [`Refused`](SipInput::Refused), every MESSAGE with one [`PageAnswered`](SipInput::PageAnswered). An error of
+///   `perform` stands for that; no input follows.
+/// - Every call ends with exactly one [`Refused`](SipInput::Refused) (ours, before it was accepted),
+///   [`Cancelled`](SipInput::Cancelled) or [`Ended`](SipInput::Ended), or with an action of ours,
+///   [`Bye`](SipAction::Bye) or [`Refuse`](SipAction::Refuse) of the first INVITE; after that its name is not used.
+/// - What the user agent does not answer, the adapter answers as its stack likes in the end (408, 500): nothing waits for
+///   ever.
+/// - `next` may be dropped and called again without losing anything ("cancel safe"). `None`: the stack has ended.
+/// - Neither logs SDP: it holds session URIs, which are secrets.
+#[async_trait]
+pub trait SipAdapter: Send {
+    /// Starts what the user agent asks for.
+    ///
+    /// # Errors
+    /// [`SipError`]; the action had no effect.
+    async fn perform(&mut self, action: SipAction) -> Result<(), SipError>;
+
+    /// The next thing that has come by SIP.
+    async fn next(&mut self) -> Option<SipInput>;
+}

@@ -1,0 +1,26 @@
+//! What a user agent needs of SIP, in terms that any stack has.
+//!
+//! The user agent does no SIP of its own: [`SipInput`] tells it what has come, [`SipAction`] what it wants done. A
+//! [`SipAdapter`] stands between it and a SIP stack. Transactions, retransmissions, `Via`, `CSeq`, tags, digest
+//! authentication and registration are the stack's; sessions, SDP and what becomes of a call are the user agent's.
+//!
+//! ```text
+//!                SipInput ─▶ UserAgent::handle_sip          UserAgentEvent::Sip(SipAction) ─▶ perform
+//!   SIP stack ◀─▶ SipAdapter                                                                    │
+//!       ▲                                                                                       │
+//!       └───────────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+
+mod action;
+mod adapter;
+mod input;
+mod name;
+mod page;
+
+pub use self::{
+    action::{SipAction, SipInvite, SipReply},
+    adapter::{SipAdapter, SipError},
+    input::{IncomingInvite, SipAnswer, SipInput},
+    name::{CallId, PageId, SipHeader, SipParty},
+    page::SipPage,
+};
