@@ -5,6 +5,7 @@ pub mod identity;
 pub mod logging;
 pub mod quickstart;
 pub mod relay;
+pub mod signalling;
 
 /// 32 octets from the operating system's source of randomness, for the seed of a node.
 ///

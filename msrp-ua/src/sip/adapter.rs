@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::{SipAction, SipInput};
+use msrp_core::node::Node;
+
+use super::{SipAction, SipAnswer, SipInput};
+use crate::{UserAgent, UserAgentCommand, UserAgentEvent};
 
 /// A SIP stack cannot do what it was asked to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +32,7 @@ pub enum SipError {
 ///   [`next`](Self::next). Actions of one call take effect in the order in which they are given.
 /// - Every INVITE and re-INVITE of ours ends with exactly one [`Accepted`](SipInput::Accepted) or
 ///   [`Refused`](SipInput::Refused), every MESSAGE with one [`PageAnswered`](SipInput::PageAnswered). An error of
-///   `perform` stands for that; no input follows.
+///   `perform` stands for that, see [`SipAction::failed`]; no input follows.
 /// - Every call ends with exactly one [`Refused`](SipInput::Refused) (ours, before it was accepted),
 ///   [`Cancelled`](SipInput::Cancelled) or [`Ended`](SipInput::Ended), or with an action of ours,
 ///   [`Bye`](SipAction::Bye) or [`Refuse`](SipAction::Refuse) of the first INVITE; after that its name is not used.
@@ -47,4 +50,66 @@ pub trait SipAdapter: Send {
 
     /// The next thing that has come by SIP.
     async fn next(&mut self) -> Option<SipInput>;
+}
+
+impl SipAction {
+    /// What the user agent has to be told of an action that an adapter could not perform; none where it makes no
+    /// difference to it. To be made before the action is given away.
+    pub fn failed(&self) -> impl FnOnce(&SipError) -> Option<SipInput> + Send + 'static {
+        enum Of {
+            Call(super::CallId),
+            Established(super::CallId),
+            Page(super::PageId),
+            Nothing,
+        }
+        let of = match self {
+            Self::Invite(invite) => Of::Call(invite.call),
+            Self::Reinvite { call, .. } => Of::Call(*call),
+            Self::Answer { call, .. } => Of::Established(*call),
+            Self::Page(page) => Of::Page(page.page),
+            _ => Of::Nothing,
+        };
+        move |error| {
+            let code = match error {
+                SipError::UnknownCall => 481,
+                SipError::Invalid(_) => 400,
+                _ => 500,
+            };
+            let answer = SipAnswer::new(code, error.to_string());
+            match of {
+                Of::Call(call) => Some(SipInput::Refused { call, answer }),
+                Of::Established(call) => Some(SipInput::Ended {
+                    call,
+                    answer: Some(answer),
+                }),
+                Of::Page(page) => Some(SipInput::PageAnswered { page, answer }),
+                Of::Nothing => None,
+            }
+        }
+    }
+}
+
+/// A node with a SIP side, so that one loop joins any of them with a [`SipAdapter`]: [`UserAgent`], and what is built on it.
+pub trait Signalling: Node {
+    /// The action in an event, if it is one.
+    ///
+    /// # Errors
+    /// The event, where it is something else.
+    fn action(event: Self::Event) -> Result<SipAction, Self::Event>;
+
+    /// The command that tells the node what has come.
+    fn input(input: SipInput) -> Self::Command;
+}
+
+impl Signalling for UserAgent {
+    fn action(event: UserAgentEvent) -> Result<SipAction, UserAgentEvent> {
+        match event {
+            UserAgentEvent::Sip(action) => Ok(*action),
+            event => Err(event),
+        }
+    }
+
+    fn input(input: SipInput) -> UserAgentCommand {
+        UserAgentCommand::Sip(Box::new(input))
+    }
 }

@@ -19,7 +19,7 @@ mod page;
 
 pub use self::{
     action::{SipAction, SipInvite, SipReply},
-    adapter::{SipAdapter, SipError},
+    adapter::{Signalling, SipAdapter, SipError},
     input::{IncomingInvite, SipAnswer, SipInput},
     name::{CallId, PageId, SipHeader, SipParty},
     page::SipPage,
