@@ -1,6 +1,9 @@
 //! What the programs of this package share.
 
+pub mod config_file;
+pub mod failure;
 pub mod hosts;
+pub mod http;
 pub mod identity;
 pub mod logging;
 pub mod quickstart;

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use msrp_examples::{
+    failure::Failure,
     logging,
-    relay::{Failure, Options, Settings, check, run},
+    relay::{Options, Settings, check, run},
 };
 
 fn main() -> ExitCode {
@@ -25,11 +26,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("msrp-relay: {failure}");
-            ExitCode::from(if matches!(failure, Failure::Asked(_)) {
-                2
-            } else {
-                1
-            })
+            ExitCode::from(failure.code())
         }
     }
 }

@@ -15,7 +15,7 @@ mod users;
 
 pub use self::{
     options::Options,
-    run::{Failure, check, run},
+    run::{check, run},
     settings::{CertificateFiles, Settings, SettingsError},
     shards::{NoAnswer, Shards},
 };

@@ -19,7 +19,7 @@ use msrp_transport::{
 
 use super::{
     Settings, SettingsError,
-    admin::{self, Admin, Guard},
+    admin::{self, Admin},
     listeners,
     log::Log,
     material::Material,
@@ -29,29 +29,14 @@ use super::{
     users::Users,
 };
 use crate::{
+    failure::Failure,
     hosts::HostTable,
+    http::Guard,
     identity::{SelfSignedError, self_signed},
 };
 
 /// The port of MSRP (RFC 4976 §8).
 const DEFAULT_PORT: u16 = 2855;
-
-/// Why the relay did not start, or did not go on.
-#[derive(Debug)]
-pub enum Failure {
-    /// Something that was asked for cannot be had: exit code 2.
-    Asked(String),
-    /// Something went wrong while it ran: exit code 1.
-    Ran(String),
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Asked(text) | Self::Ran(text) => f.write_str(text),
-        }
-    }
-}
 
 macro_rules! asked {
     ($($error:ty),*) => {
@@ -159,7 +144,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     let mut lines: Vec<_> = urls.iter().map(|url| format!("listening on {url}")).collect();
     let shards = Shards::new(servers.handle().shards());
     if let Some((socket, address)) = admin {
-        let guard = Guard::new(settings.admin_token.clone());
+        let guard = Guard::new(settings.admin_token.clone(), "--admin-token");
         let context = Admin {
             shards: shards.clone(),
             listeners: urls.into(),

@@ -8,7 +8,7 @@ use std::{
 use listenfd::ListenFd;
 use msrp_transport::listen::{ListenAddress, ListenOptions, bind, bind_shared};
 
-use super::run::Failure;
+use crate::failure::Failure;
 
 /// A listener of the relay, bound before there is a relay, since URIs carry its real port.
 pub(super) struct Bound {

@@ -24,9 +24,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Admin,
-    error::Refusal,
     sessions::{Clocks, Passed},
 };
+use crate::http::Refusal;
 
 /// Octets of a request's body: an SDP body as long as the relay takes it, in JSON.
 const MAX_BODY: usize = 160 * 1024;

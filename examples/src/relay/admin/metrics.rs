@@ -19,7 +19,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{Admin, error::Refusal};
+use super::Admin;
+use crate::http::Refusal;
 
 pub(super) fn routes() -> Router<Admin> {
     Router::new().route("/metrics", get(metrics))

@@ -5,8 +5,6 @@
 //! way of saying no.
 
 mod anchors;
-mod error;
-mod guard;
 mod health;
 mod metrics;
 mod sessions;
@@ -18,26 +16,12 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
-use tokio::sync::Semaphore;
+use axum::{Router, http::StatusCode};
 
-pub(super) use self::guard::Guard;
-use super::shards::Shards;
-
-/// Connections at the same time; more wait to be accepted.
-const CONNECTIONS: usize = 64;
-/// How long the head of a request may take, and a connection may be silent between two.
-const HEAD_TIME: Duration = Duration::from_secs(30);
-/// How long accepting rests after the process has run out of file descriptors.
-const ACCEPT_REST: Duration = Duration::from_millis(100);
+use super::shards::{NoAnswer, Shards};
+use crate::http::{self, Guard, Refusal};
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -62,14 +46,11 @@ fn router(admin: Admin, guard: Guard) -> Router {
         .merge(metrics::routes())
         .merge(sessions::routes())
         .merge(anchors::routes())
-        .fallback(error::no_such_path)
-        .method_not_allowed_fallback(error::no_such_method)
-        .layer(axum::middleware::from_fn_with_state(
-            Arc::new(guard),
-            guard::check,
-        ))
+        .fallback(http::no_such_path)
+        .method_not_allowed_fallback(http::no_such_method)
+        .layer(axum::middleware::from_fn_with_state(Arc::new(guard), http::check))
         // Whoever only wants to know whether the relay lives needs no token.
-        .merge(health::routes().method_not_allowed_fallback(error::no_such_method))
+        .merge(health::routes().method_not_allowed_fallback(http::no_such_method))
         .with_state(admin)
 }
 
@@ -86,37 +67,15 @@ pub(super) fn serve(socket: TcpListener, admin: Admin, guard: Guard) -> io::Resu
     std::thread::Builder::new()
         .name("admin".to_owned())
         .spawn(move || {
-            if let Err(error) = runtime.block_on(accept(socket, router)) {
+            if let Err(error) = runtime.block_on(http::serve(socket, router)) {
                 tracing::error!(%error, "the admin server has ended");
             }
         })?;
     Ok(())
 }
 
-async fn accept(socket: TcpListener, router: Router) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(socket)?;
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::debug!(%error, "admin connection not accepted");
-                tokio::time::sleep(ACCEPT_REST).await;
-                continue;
-            }
-        };
-        let service = TowerToHyperService::new(router.clone());
-        tokio::spawn(async move {
-            let served = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIME)
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-            if let Err(error) = served {
-                tracing::debug!(%error, "admin connection");
-            }
-            drop(place);
-        });
+impl From<NoAnswer> for Refusal {
+    fn from(error: NoAnswer) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
     }
 }

@@ -23,7 +23,8 @@ use msrp_core::{
 use msrp_relay::{RelayCommand, Session, SessionId, Traffic};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Admin, error::Refusal};
+use super::Admin;
+use crate::http::Refusal;
 
 /// Sessions on a page unless the caller says otherwise, and at most.
 const PAGE: usize = 100;

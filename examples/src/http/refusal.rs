@@ -1,4 +1,4 @@
-//! How the API says no: a status code, and `{"error": "…"}`.
+//! How an HTTP API says no: a status code, and `{"error": "…"}`.
 
 use axum::{
     Json,
@@ -8,18 +8,16 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::relay::shards::NoAnswer;
-
 /// A refusal.
 #[derive(Debug)]
-pub(in crate::relay) struct Refusal {
+pub struct Refusal {
     status: StatusCode,
     error: String,
 }
 
 impl Refusal {
     /// A refusal with this status, and a sentence for whoever reads it.
-    pub(in crate::relay) fn new(status: StatusCode, error: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, error: impl Into<String>) -> Self {
         Self {
             status,
             error: error.into(),
@@ -30,12 +28,6 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         (self.status, Json(json!({ "error": self.error }))).into_response()
-    }
-}
-
-impl From<NoAnswer> for Refusal {
-    fn from(error: NoAnswer) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
     }
 }
 
@@ -57,14 +49,14 @@ impl From<PathRejection> for Refusal {
     }
 }
 
-pub(super) async fn no_such_path(uri: Uri) -> Refusal {
+pub(crate) async fn no_such_path(uri: Uri) -> Refusal {
     Refusal::new(
         StatusCode::NOT_FOUND,
         format!("there is nothing at {}", uri.path()),
     )
 }
 
-pub(super) async fn no_such_method(method: Method, uri: Uri) -> Refusal {
+pub(crate) async fn no_such_method(method: Method, uri: Uri) -> Refusal {
     Refusal::new(
         StatusCode::METHOD_NOT_ALLOWED,
         format!("{method} cannot be done to {}", uri.path()),

@@ -1,4 +1,4 @@
-//! Who may use the API.
+//! Who may use an HTTP API.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -10,17 +10,28 @@ use axum::{
 };
 use subtle::ConstantTimeEq;
 
-use super::error::Refusal;
+use super::Refusal;
 
 /// Lets those in who know the token; without a token, whoever can connect.
 #[derive(Clone)]
-pub(in crate::relay) struct Guard {
+pub struct Guard {
     token: Option<String>,
+    /// The flag that sets the token, to be named.
+    flag: &'static str,
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard")
+            .field("token", &self.token.as_ref().map(|_| "…"))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Guard {
-    pub(in crate::relay) fn new(token: Option<String>) -> Self {
-        Self { token }
+    /// For whoever shows this token, which `flag` has set.
+    pub fn new(token: Option<String>, flag: &'static str) -> Self {
+        Self { token, flag }
     }
 
     fn admits(&self, request: &Request) -> bool {
@@ -54,12 +65,15 @@ fn names_no_domain(host: &[u8]) -> bool {
     name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
 }
 
-pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+pub(crate) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     if guard.admits(&request) {
         return next.run(request).await;
     }
     if guard.token.is_none() {
-        let error = "without --admin-token the API is used under an address or as localhost";
+        let error = format!(
+            "without {} the API is used under an address or as localhost",
+            guard.flag
+        );
         return Refusal::new(StatusCode::FORBIDDEN, error).into_response();
     }
     let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "a bearer token is wanted");
@@ -81,7 +95,7 @@ mod tests {
 
     #[test]
     fn only_the_token_opens() {
-        let guard = Guard::new(Some("sesame".to_owned()));
+        let guard = Guard::new(Some("sesame".to_owned()), "--token");
         for (value, good) in [
             ("Bearer sesame", true),
             ("bearer sesame", true),
@@ -102,7 +116,7 @@ mod tests {
 
     #[test]
     fn without_a_token_no_page_of_another_name_gets_in() {
-        let guard = Guard::new(None);
+        let guard = Guard::new(None, "--token");
         for (host, good) in [
             ("localhost", true),
             ("localhost:9090", true),
