@@ -42,6 +42,8 @@ pub struct SessionParams {
     pub relay: Option<RegistrationId>,
     /// What the peer accepts.
     pub peer_accepts: AcceptTypes,
+    /// What else the peer accepts inside of the containers that it accepts (RFC 4975 §8.6).
+    pub peer_accepts_wrapped: Option<AcceptTypes>,
     /// The largest message that the peer wishes to receive.
     pub peer_max_size: Option<u64>,
     /// What we accept; `multipart/mixed` and `multipart/alternative` always are (RFC 4975 §7.3.1).
@@ -55,6 +57,9 @@ pub struct SessionParams {
     pub manual_reports: bool,
     /// What makes the peer's certificate trustworthy where we connect by TLS. Default by name and issuer.
     pub trust: Trust,
+    /// Where to connect instead of to the first URI of the peer's path: a middlebox (RFC 6714). A certificate has to name the
+    /// URI's host all the same. Not used with a relay of our own.
+    pub connect: Option<(String, u16)>,
 }
 
 impl SessionParams {
@@ -69,12 +74,14 @@ impl SessionParams {
             role,
             relay: None,
             peer_accepts: everything.clone(),
+            peer_accepts_wrapped: None,
             peer_max_size: None,
             accepts: everything,
             max_size: 1024 * 1024,
             receive: Receive::Whole,
             manual_reports: false,
             trust: Trust::Pki,
+            connect: None,
         }
     }
 
@@ -113,6 +120,12 @@ impl SessionParams {
     /// Sets what makes the peer's certificate trustworthy.
     pub fn with_trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
+        self
+    }
+
+    /// Sets where to connect instead of to the first URI of the peer's path.
+    pub fn with_connect(mut self, host: impl Into<String>, port: u16) -> Self {
+        self.connect = Some((host.into(), port));
         self
     }
 }
