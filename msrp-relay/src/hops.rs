@@ -213,13 +213,12 @@ impl Relay {
         {
             return HopState::Open(handle);
         }
-        let usual =
-            target.scheme == Scheme::Msrps && target.trust == Trust::Pki && target.interface.is_none();
+        let usual = target.scheme == Scheme::Msrps && target.trust == Trust::Pki;
         // What waits for a connect that is under way goes first.
         if usual
             && !self.hops.by_key.contains_key(&key)
             && let Some(port) = target.port
-            && let Some(handle) = self.open_peer(&target.host, port)
+            && let Some(handle) = self.open_peer(&target.host, port, target.interface)
         {
             // That relay called us.
             return HopState::Open(handle);
@@ -381,13 +380,18 @@ impl Relay {
         let Some((_, data)) = self.table.get(handle) else {
             return;
         };
-        let opened = data.rare.as_ref().is_some_and(|rare| !rare.hops.is_empty());
+        let opened_by = data.rare.as_ref().and_then(|rare| rare.hops.first());
+        let Some(&HopKey::Host { interface, .. }) = opened_by else {
+            return;
+        };
         let host = uri.normalized_host();
-        if !opened || uri.scheme() != Scheme::Msrps || uri.port().is_none() || !self.proves(handle, &host) {
+        if uri.scheme() != Scheme::Msrps || uri.port().is_none() || !self.proves(handle, &host) {
             return;
         }
         self.identify_as(handle, &host, uri.port());
-        self.name_hop(handle, HopKey::from(&target_of(&uri)));
+        let mut target = target_of(&uri);
+        target.interface = interface;
+        self.name_hop(handle, HopKey::from(&target));
     }
 
     /// A chunk is complete, and its next hop is not there yet: it is taken now, so that it holds up nobody.

@@ -2,17 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Deserializer};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, value::MapAccessDeserializer},
+};
 
-use super::settings::{SettingsError, read};
+use super::{
+    settings::{SettingsError, read},
+    websocket::WebSocketOptions,
+};
 use crate::logging::LogFormat;
 
 /// What the configuration file says: the names of the flags, without their hyphens in front.
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct File {
-    #[serde(deserialize_with = "one_or_many")]
-    pub(super) listen: Vec<String>,
+    #[serde(deserialize_with = "listeners")]
+    pub(super) listen: Vec<ListenTable>,
     pub(super) host: Option<String>,
     pub(super) realm: Option<String>,
     pub(super) users: Option<PathBuf>,
@@ -26,6 +32,15 @@ pub(super) struct File {
     pub(super) ca: Option<PathBuf>,
     #[serde(deserialize_with = "one_or_many")]
     pub(super) hosts: Vec<String>,
+    pub(super) hide_topology: bool,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) interface: Vec<String>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) websocket_path: Vec<String>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) websocket_origin: Vec<String>,
+    pub(super) websocket_max_message: Option<u64>,
+    pub(super) websocket_ping: Option<u64>,
     pub(super) allow_plain_auth: bool,
     pub(super) offer_sha256: bool,
     pub(super) min_expires: Option<u32>,
@@ -45,6 +60,83 @@ pub(super) struct File {
     pub(super) user_burst: Option<u64>,
     pub(super) admin: Option<String>,
     pub(super) admin_token: Option<String>,
+}
+
+/// A listener: its URL, or a table of what is said of it alone.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct ListenTable {
+    pub(super) url: String,
+    pub(super) host: Option<String>,
+    #[serde(rename = "as")]
+    pub(super) named_as: Option<String>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) websocket_path: Vec<String>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) websocket_origin: Vec<String>,
+    pub(super) websocket_max_message: Option<u64>,
+    pub(super) websocket_ping: Option<u64>,
+}
+
+impl From<String> for ListenTable {
+    fn from(url: String) -> Self {
+        Self {
+            url,
+            ..Self::default()
+        }
+    }
+}
+
+impl ListenTable {
+    /// What is said of WebSocket here.
+    pub(super) fn websocket(&self) -> WebSocketOptions {
+        WebSocketOptions {
+            paths: self.websocket_path.clone(),
+            origins: self.websocket_origin.clone(),
+            max_message: self.websocket_max_message,
+            ping: self.websocket_ping,
+        }
+    }
+}
+
+/// One listener alone, or several, each a URL or a table.
+fn listeners<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ListenTable>, D::Error> {
+    struct Listeners;
+
+    impl<'de> de::Visitor<'de> for Listeners {
+        type Value = Vec<ListenTable>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("the URL of a listener, a table with its url, or a list of these")
+        }
+
+        fn visit_str<E: de::Error>(self, url: &str) -> Result<Self::Value, E> {
+            Ok(vec![url.to_owned().into()])
+        }
+
+        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            ListenTable::deserialize(MapAccessDeserializer::new(map)).map(|table| vec![table])
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(Listed(listeners)) = list.next_element()? {
+                all.extend(listeners);
+            }
+            Ok(all)
+        }
+    }
+
+    /// What stands in a list.
+    struct Listed(Vec<ListenTable>);
+
+    impl<'de> Deserialize<'de> for Listed {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_any(Listeners).map(Self)
+        }
+    }
+
+    deserializer.deserialize_any(Listeners)
 }
 
 /// What may be repeated on the command line may be a single text here.
@@ -142,11 +234,35 @@ mod tests {
     }
 
     #[test]
+    fn a_listener_may_be_a_table() {
+        let texts = [
+            "[[listen]]\nurl = \"wss://[::1]:1\"\nas = \"msrps://[::1]:2\"\nwebsocket-path = \"/msrp\"\n\
+             [[listen]]\nurl = \"msrps://[::1]:2\"\nhost = \"a.example\"",
+            "listen = [{ url = \"wss://[::1]:1\", as = \"msrps://[::1]:2\", websocket-path = [\"/msrp\"] }, \
+             { url = \"msrps://[::1]:2\", host = \"a.example\" }]",
+        ];
+        for text in texts {
+            let file = File::parse(text).unwrap_or_default();
+            assert_eq!(file.listen.len(), 2, "{text}");
+            let [first, second] = &file.listen[..] else {
+                continue;
+            };
+            assert_eq!(first.named_as.as_deref(), Some("msrps://[::1]:2"));
+            assert_eq!(first.websocket_path, ["/msrp"]);
+            assert_eq!(second.host.as_deref(), Some("a.example"));
+        }
+        let mixed = File::parse("listen = [\"msrp://[::1]:1\", { url = \"msrp://[::1]:2\" }]");
+        assert_eq!(mixed.unwrap_or_default().listen.len(), 2);
+    }
+
+    #[test]
     fn errors_name_the_line_and_quote_nothing() {
         for (text, line) in [
             ("listen = []\nuser = [\"alice:secret\"", "line 2: "),
             ("realm = \"r\"\n\nuser = [\"alice:secret\", 7]", "line 3: "),
             ("user = [\"alice:secret\"]\nusr = \"bob:secret\"", "line 2: "),
+            ("listen = [\"x\",\n 7]", "line 2: "),
+            ("[[listen]]\nurl = \"x\"\nhots = \"secret\"", "line 3: "),
         ] {
             let error = File::parse(text).err().unwrap_or_default();
             assert!(error.starts_with(line), "{error}");

@@ -6,15 +6,19 @@ mod listeners;
 mod log;
 mod material;
 mod options;
+mod routes;
 mod run;
 mod settings;
 mod shards;
 mod signals;
 mod sockets;
 mod users;
+mod websocket;
 
 pub use self::{
+    listeners::Listener,
     options::Options,
+    routes::Interfaces,
     run::{check, run},
     settings::{CertificateFiles, Settings, SettingsError},
     shards::{NoAnswer, Shards},

@@ -15,7 +15,7 @@ use crate::logging::LogFormat;
 #[command(
     name = "msrp-relay",
     version,
-    after_help = "Example, for trying out on one machine:\n  msrp-relay --listen msrp://127.0.0.1:2855 --listen msrps://127.0.0.1:2856 \\\n    --user alice:secret --user bob:secret --allow-plain-auth\n\nEverything that a flag says can stand in the file given by --config (TOML), with the names of the flags; flags win:\n  listen = [\"msrps://0.0.0.0:2855\"]\n  host = \"relay.example.com\"\n  users = \"/etc/msrp/users\"\n  cert = \"/etc/msrp/cert.pem\"\n  key = \"/etc/msrp/key.pem\"\n\nA chain: clients of inner.example.com may go on to this relay, outer.example.com. Both relays show certificates:\n  msrp-relay --listen msrps://0.0.0.0:2855 --host outer.example.com --users outer-users \\\n    --cert outer.pem --key outer-key.pem --client-ca roots.pem --peer-relay inner.example.com\n  msrp-relay --listen msrps://0.0.0.0:2855 --host inner.example.com --users inner-users \\\n    --cert inner.pem --key inner-key.pem --ca roots.pem\n\nLogs are filtered by RUST_LOG, such as RUST_LOG=msrp_relay=debug."
+    after_help = "Example, for trying out on one machine:\n  msrp-relay --listen msrp://127.0.0.1:2855 --listen msrps://127.0.0.1:2856 \\\n    --user alice:secret --user bob:secret --allow-plain-auth\n\nEverything that a flag says can stand in the file given by --config (TOML), with the names of the flags; flags win:\n  listen = [\"msrps://0.0.0.0:2855\"]\n  host = \"relay.example.com\"\n  users = \"/etc/msrp/users\"\n  cert = \"/etc/msrp/cert.pem\"\n  key = \"/etc/msrp/key.pem\"\n\nThere a listener can have settings of its own:\n  [[listen]]\n  url = \"wss://0.0.0.0:443\"\n  as = \"msrps://0.0.0.0:2855\"\n  websocket-origin = [\"https://chat.example.com\"]\n\nA chain: clients of inner.example.com may go on to this relay, outer.example.com. Both relays show certificates:\n  msrp-relay --listen msrps://0.0.0.0:2855 --host outer.example.com --users outer-users \\\n    --cert outer.pem --key outer-key.pem --client-ca roots.pem --peer-relay inner.example.com\n  msrp-relay --listen msrps://0.0.0.0:2855 --host inner.example.com --users inner-users \\\n    --cert inner.pem --key inner-key.pem --ca roots.pem\n\nLogs are filtered by RUST_LOG, such as RUST_LOG=msrp_relay=debug."
 )]
 pub struct Options {
     /// Configuration file (TOML).
@@ -25,10 +25,32 @@ pub struct Options {
     /// WebSocket (browsers) over either. May be repeated; port 0 takes a free one.
     #[arg(long, value_name = "URL")]
     pub listen: Vec<String>,
-    /// Host part of the URIs that clients are given, by which they reach this machine; default: the address of the first
-    /// listener.
+    /// Host part of the URIs that clients are given, by which they reach this machine; in the file a listener may have one of
+    /// its own. Default: the address of the listener.
     #[arg(long, value_name = "NAME")]
     pub host: Option<String>,
+    /// Show each side of a session the name of this relay that it knows, that of the listener by which it is reached, where
+    /// RFC 4976 would show both sides the same.
+    #[arg(long)]
+    pub hide_topology: bool,
+    /// Reach next hops of this name from the address of this listener: the host of their URIs; or *.example.net for every name
+    /// with one label before this domain; or *. May be repeated, the first that fits counts; default: as the operating system
+    /// likes.
+    #[arg(long, value_name = "NAME=URL")]
+    pub interface: Vec<String>,
+    /// Where WebSocket clients are served, such as /msrp; others are answered 404. May be repeated. [default: /]
+    #[arg(long, value_name = "PATH")]
+    pub websocket_path: Vec<String>,
+    /// The origin of pages whose browsers are let in by WebSocket, such as https://chat.example.com; those of others are
+    /// answered 403. May be repeated; default: any page.
+    #[arg(long, value_name = "ORIGIN")]
+    pub websocket_origin: Vec<String>,
+    /// The longest message of WebSocket that is taken, that is a chunk of MSRP with its head; 1024 at least. [default: 65536]
+    #[arg(long, value_name = "BYTES")]
+    pub websocket_max_message: Option<u64>,
+    /// How often a WebSocket client is asked for a sign of life; 0 for never. [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    pub websocket_ping: Option<u64>,
     /// Digest realm; default: the host.
     #[arg(long, value_name = "NAME")]
     pub realm: Option<String>,

@@ -11,7 +11,6 @@ use msrp_relay::{ConfigError, Relay, RelayConfig};
 use msrp_transport::{
     DriverConfig,
     dns::{DnsConfig, DnsResolver},
-    listen::ListenAddress,
     mio_driver::{self, Server, ServerError},
     resolve::{HostQuery, Resolve, SystemResolver},
     tls_config::{Identity, TlsConfigError, format_fingerprint},
@@ -20,7 +19,6 @@ use msrp_transport::{
 use super::{
     Settings, SettingsError,
     admin::{self, Admin},
-    listeners,
     log::Log,
     material::Material,
     shards::Shards,
@@ -103,7 +101,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     let bound = settings
         .listen
         .iter()
-        .map(|&address| sockets.listen(address, settings.workers))
+        .map(|listener| sockets.listen(listener.address, settings.workers))
         .collect::<Result<Vec<_>, _>>()?;
     let admin = settings.admin.map(|address| sockets.admin(address)).transpose()?;
     sockets.done()?;
@@ -117,12 +115,12 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         eprintln!("self-signed certificate, fingerprint {fingerprint}");
     }
     let material = Material::load(settings, made.as_ref())?;
-    let addresses: Vec<_> = bound.iter().map(|bound| bound.address).collect();
+    let ports: Vec<_> = bound.iter().map(|bound| bound.address.address.port()).collect();
     let config = DriverConfig::new().max_connections(settings.max_connections.div_ceil(settings.workers));
     let names = Names::new(settings);
     let mut servers = Vec::with_capacity(settings.workers);
     for shard in 0..settings.workers {
-        let relay = relay(settings, &addresses, users.clone(), shard)?;
+        let relay = relay(settings, &ports, users.clone(), shard)?;
         let hosts = settings
             .hosts
             .iter()
@@ -136,8 +134,8 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     }
     let mut servers = mio_driver::Shards::new(servers);
     let mut urls = Vec::new();
-    for Bound { address, sockets } in bound {
-        let incoming = listeners::incoming(&address, material.server.as_ref());
+    for (listener, Bound { address, sockets }) in settings.listen.iter().zip(bound) {
+        let incoming = listener.incoming(material.server.as_ref());
         servers.listen_on(sockets, address.scheme, incoming)?;
         urls.push(address.to_string());
     }
@@ -171,41 +169,34 @@ pub fn check(settings: &Settings) -> Result<(), Failure> {
     let users = Users::load(settings)?;
     let made = made_identity(settings)?;
     Material::load(settings, made.as_ref())?;
-    let addresses: Vec<_> = settings
+    let ports: Vec<_> = settings
         .listen
         .iter()
-        .map(|&address| with_port(address))
+        .map(|listener| match listener.address.address.port() {
+            // Any free one, as it may turn out.
+            0 => DEFAULT_PORT,
+            port => port,
+        })
         .collect();
-    relay(settings, &addresses, users, 0)?;
+    relay(settings, &ports, users, 0)?;
     println!("the configuration is good");
     Ok(())
 }
 
-/// A port that is to be any free one, as it may turn out.
-fn with_port(mut address: ListenAddress) -> ListenAddress {
-    if address.address.port() == 0 {
-        address.address.set_port(DEFAULT_PORT);
-    }
-    address
-}
-
-fn relay(
-    settings: &Settings,
-    addresses: &[ListenAddress],
-    users: Users,
-    shard: usize,
-) -> Result<Relay, Failure> {
+/// `ports` are the real ones of the listeners.
+fn relay(settings: &Settings, ports: &[u16], users: Users, shard: usize) -> Result<Relay, Failure> {
     let (min, default, max) = settings.expires;
-    let is_address = settings.host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-    if is_address && shard == 0 {
-        tracing::warn!(
-            host = settings.host,
-            "RFC 4976 wants a host name in URIs; --host gives one"
-        );
+    let is_address = |host: &&str| host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let address = settings.names().find(is_address);
+    if let Some(host) = address
+        && shard == 0
+    {
+        tracing::warn!(host, "RFC 4976 wants a host name in URIs; --host gives one");
     }
     let mut config = RelayConfig::new(&settings.host)
         .realm(&settings.realm)
-        .allow_address_host(is_address)
+        .allow_address_host(address.is_some())
+        .hide_topology(settings.hide_topology)
         .allow_plain_auth(settings.allow_plain_auth)
         .offer_sha256(settings.offer_sha256)
         .expires(min, default, max)
@@ -225,8 +216,11 @@ fn relay(
     if let Some(limits) = settings.user_limits {
         config = config.user_limits(limits);
     }
-    for listener in (0..addresses.len()).filter_map(|index| listeners::named(addresses, index)) {
-        config = config.listen(listener);
+    if !settings.interfaces.is_empty() {
+        config = config.route_policy(settings.interfaces.clone());
+    }
+    for (place, (listener, &port)) in settings.listen.iter().zip(ports).enumerate() {
+        config = config.listen(listener.named(place, port));
     }
     let seed = crate::seed().map_err(|error| Failure::Ran(format!("no randomness: {error}")))?;
     Ok(Relay::new(Instant::now(), config, seed)?)
@@ -237,8 +231,13 @@ fn made_identity(settings: &Settings) -> Result<Option<Identity>, Failure> {
     if !settings.needs_identity() || settings.certificate.is_some() {
         return Ok(None);
     }
-    let host = settings.host.trim_matches(['[', ']']).to_owned();
-    let (identity, _) = self_signed(&[host])?;
+    let mut names: Vec<_> = settings
+        .names()
+        .map(|name| name.trim_matches(['[', ']']).to_owned())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let (identity, _) = self_signed(&names)?;
     Ok(Some(identity))
 }
 

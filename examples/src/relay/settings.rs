@@ -14,7 +14,13 @@ use msrp_transport::{
     tls_config::TlsConfigError,
 };
 
-use super::{Options, file::File};
+use super::{
+    Options,
+    file::{File, ListenTable},
+    listeners::{Listener, listeners},
+    routes::Interfaces,
+    websocket::WebSocketOptions,
+};
 use crate::logging::LogFormat;
 
 /// As many as a URI can name.
@@ -55,6 +61,8 @@ pub enum SettingsError {
     AdminToken,
     /// More workers than there can be.
     Workers(usize),
+    /// An option that cannot be what it was given; the second text says what is wanted.
+    Wanted(String, &'static str),
 }
 
 impl std::fmt::Display for SettingsError {
@@ -95,11 +103,18 @@ impl std::fmt::Display for SettingsError {
                 f,
                 "--workers {workers}: there can be {MAX_WORKERS} at most"
             ),
+            Self::Wanted(given, wanted) => write!(f, "{given}: {wanted} is wanted"),
         }
     }
 }
 
 impl std::error::Error for SettingsError {}
+
+impl SettingsError {
+    pub(super) fn wanted(option: &str, value: &str, wanted: &'static str) -> Self {
+        Self::Wanted(format!("{option} {value}"), wanted)
+    }
+}
 
 /// Where certificate and key are.
 #[derive(Clone, Debug)]
@@ -114,9 +129,13 @@ pub struct CertificateFiles {
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where to listen.
-    pub listen: Vec<ListenAddress>,
-    /// Host of the URIs given to clients.
+    pub listen: Vec<Listener>,
+    /// Host of the URIs given to clients, where a listener has no other.
     pub host: String,
+    /// Each side sees the name of the relay that it knows.
+    pub hide_topology: bool,
+    /// By which networks next hops are reached.
+    pub interfaces: Interfaces,
     /// Digest realm.
     pub realm: String,
     /// The htdigest file.
@@ -179,27 +198,23 @@ impl Settings {
             None => File::default(),
             Some(path) => File::load(path)?,
         };
-        let texts = if options.listen.is_empty() {
+        let listen: Vec<ListenTable> = if options.listen.is_empty() {
             file.listen
         } else {
-            options.listen
+            options.listen.into_iter().map(Into::into).collect()
         };
-        let listen: Vec<ListenAddress> = texts
-            .iter()
-            .map(|text| {
-                text.parse()
-                    .map_err(|error| SettingsError::Listen(text.clone(), error))
-            })
-            .collect::<Result<_, _>>()?;
-        let first = listen.first().ok_or(SettingsError::NoListener)?;
-        let host = match options.host.or(file.host) {
-            Some(host) => host,
-            None if first.address.ip().is_unspecified() => return Err(SettingsError::NoHost(*first)),
-            None => match first.address {
-                SocketAddr::V4(address) => address.ip().to_string(),
-                SocketAddr::V6(address) => format!("[{}]", address.ip()),
-            },
+        let list = |options: Vec<String>, file| if options.is_empty() { file } else { options };
+        let websocket = WebSocketOptions {
+            paths: list(options.websocket_path, file.websocket_path),
+            origins: list(options.websocket_origin, file.websocket_origin),
+            max_message: options.websocket_max_message.or(file.websocket_max_message),
+            ping: options.websocket_ping.or(file.websocket_ping),
         };
+        if listen.is_empty() {
+            return Err(SettingsError::NoListener);
+        }
+        let (listen, host) = listeners(listen, options.host.or(file.host), &websocket)?;
+        let interfaces = Interfaces::new(list(options.interface, file.interface), &listen)?;
         let user = options
             .user
             .iter()
@@ -281,12 +296,7 @@ impl Settings {
         {
             return Err(SettingsError::OpenAdmin(address));
         }
-        let servers = if options.dns.is_empty() {
-            file.dns
-        } else {
-            options.dns
-        };
-        let dns = servers
+        let dns = list(options.dns, file.dns)
             .into_iter()
             .map(|text| text.parse().map_err(|_| SettingsError::Dns(text)))
             .collect::<Result<_, _>>()?;
@@ -300,6 +310,8 @@ impl Settings {
         Ok(Self {
             realm: options.realm.or(file.realm).unwrap_or_else(|| host.clone()),
             host,
+            hide_topology: options.hide_topology || file.hide_topology,
+            interfaces,
             users: options.users.or(file.users),
             user,
             certificate,
@@ -328,7 +340,13 @@ impl Settings {
     pub fn needs_identity(&self) -> bool {
         self.listen
             .iter()
-            .any(|listener| listener.scheme == Scheme::Msrps)
+            .any(|listener| listener.address.scheme == Scheme::Msrps)
+    }
+
+    /// All names of this machine.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let hosts = self.listen.iter().filter_map(|listener| listener.host.as_deref());
+        std::iter::once(&self.host[..]).chain(hosts)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 const USERS: [&str; 4] = ["--user", "alice:secret", "--user", "bob:tiger"];
 
 /// A message with a success report from one client to the other, and back to quiet.
-fn conversation(alice: &mut Client, bob: &mut Client) {
+pub(crate) fn conversation(alice: &mut Client, bob: &mut Client) {
     let paths = alice.paths_to(bob);
     alice.write(format!(
         "MSRP d93kswow SEND\r\n{paths}Message-ID: 12339sdqwer\r\nSuccess-Report: yes\r\nByte-Range: 1-16/16\r\n\
@@ -51,7 +51,7 @@ fn conversation(alice: &mut Client, bob: &mut Client) {
 }
 
 /// A message in two chunks, the second of which is long, arrives whole in whatever chunks.
-fn large_message(alice: &mut Client, bob: &mut Client) {
+pub(crate) fn large_message(alice: &mut Client, bob: &mut Client) {
     let paths = alice.paths_to(bob);
     let body: String = (0..30_000_u32)
         .map(|n| char::from(b'a' + (n * n % 26) as u8))
@@ -59,8 +59,11 @@ fn large_message(alice: &mut Client, bob: &mut Client) {
     let (first, second) = body.split_at(5);
     alice.write(format!(
         "MSRP aaaa1 SEND\r\n{paths}Message-ID: big1\r\nByte-Range: 1-5/30000\r\nContent-Type: text/plain\r\n\r\n\
-         {first}\r\n-------aaaa1+\r\n\
-         MSRP aaaa2 SEND\r\n{paths}Message-ID: big1\r\nByte-Range: 6-*/30000\r\nContent-Type: text/plain\r\n\r\n\
+         {first}\r\n-------aaaa1+\r\n"
+    ));
+    // By WebSocket a chunk is a message of its own.
+    alice.write(format!(
+        "MSRP aaaa2 SEND\r\n{paths}Message-ID: big1\r\nByte-Range: 6-*/30000\r\nContent-Type: text/plain\r\n\r\n\
          {second}\r\n-------aaaa2$\r\n"
     ));
     for transaction in ["aaaa1", "aaaa2"] {

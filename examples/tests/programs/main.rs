@@ -1,5 +1,6 @@
 //! The programs of this package, run as a user runs them.
 
+mod bridging;
 mod chains;
 mod exposition;
 mod foreign;
@@ -15,3 +16,4 @@ mod relay_options;
 mod relay_signals;
 mod relay_workers;
 mod running;
+mod websocket_wire;

@@ -17,7 +17,7 @@ use std::{collections::BTreeSet, time::Instant};
 use hashbrown::HashMap;
 use msrp_core::{
     grammar::{Host, Scheme, UriRef},
-    node::{ConnectionHandle, Security},
+    node::{ConnectionHandle, ListenerId, Security},
 };
 use slab::Slab;
 use smallvec::SmallVec;
@@ -228,11 +228,20 @@ impl Relay {
         Some(id)
     }
 
-    /// An open connection to the relay whose URIs have this host and port.
-    pub(crate) fn open_peer(&self, host: &str, port: u16) -> Option<ConnectionHandle> {
-        self.peers
-            .ways_to(host, port)
-            .find(|&handle| self.table.get(handle).is_some_and(|(c, _)| !c.is_closed()))
+    /// An open connection to the relay whose URIs have this host and port; by this interface, if one is named.
+    pub(crate) fn open_peer(
+        &self,
+        host: &str,
+        port: u16,
+        interface: Option<ListenerId>,
+    ) -> Option<ConnectionHandle> {
+        let place = interface.map(|id| self.config.place_of(id));
+        self.peers.ways_to(host, port).find(|&handle| {
+            self.table.get(handle).is_some_and(|(connection, data)| {
+                let leads = place.is_none_or(|place| data.on_its_network && place == Some(data.listener));
+                leads && !connection.is_closed()
+            })
+        })
     }
 
     /// URIs of relays whose time is over die (RFC 4976 §6.3).
