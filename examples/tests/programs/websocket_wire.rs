@@ -71,7 +71,7 @@ impl<W: Wire> Write for WebSocketWire<W> {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         let message = match std::str::from_utf8(octets) {
             // Either kind may be used for text (RFC 7977 §5.1).
-            Ok(text) if octets.len() % 2 == 0 => Message::text(text),
+            Ok(text) if octets.len().is_multiple_of(2) => Message::text(text),
             _ => Message::binary(octets.to_vec()),
         };
         self.socket.send(message).map_err(io::Error::other)?;
