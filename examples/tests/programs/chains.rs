@@ -6,7 +6,7 @@ use msrp_core::{grammar::Uri, node::Trust};
 use msrp_examples::{
     hosts::HostTable,
     identity::Authority,
-    quickstart::{Endpoint, FILE_SIZE, call, say, send_file},
+    quickstart::{Call, Endpoint, FILE_SIZE, call, say, send_file},
 };
 use msrp_transport::{
     resolve::SystemResolver,
@@ -16,21 +16,21 @@ use msrp_ua::RelayAccount;
 
 use crate::running::{Folder, Running, run};
 
-const INNER: &str = "inner.relay.test";
-const OUTER: &str = "outer.relay.test";
+pub(crate) const INNER: &str = "inner.relay.test";
+pub(crate) const OUTER: &str = "outer.relay.test";
 
 /// What all have in common: a folder for files, and an authority.
-struct Place {
+pub(crate) struct Place {
     folder: Folder,
-    authority: Authority,
+    pub(crate) authority: Authority,
     roots: String,
 }
 
 /// Certificate and key of a relay, as files.
-struct Papers(String, String);
+pub(crate) struct Papers(String, String);
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (folder, authority) = (Folder::new(), Authority::new().unwrap());
         let roots = folder.file("roots.pem", authority.pem());
         Self {
@@ -40,7 +40,7 @@ impl Place {
         }
     }
 
-    fn papers(&self, authority: &Authority, name: &str) -> Papers {
+    pub(crate) fn papers(&self, authority: &Authority, name: &str) -> Papers {
         let made = authority.issue(&[name.to_owned()]).unwrap();
         Papers(
             self.folder.file(&format!("{name}.pem"), &made.certificate),
@@ -48,7 +48,7 @@ impl Place {
         )
     }
 
-    fn relay(&self, host: &str, papers: Option<&Papers>, more: &[&str]) -> Running {
+    pub(crate) fn relay(&self, host: &str, papers: Option<&Papers>, more: &[&str]) -> Running {
         let mut options = vec![
             "--listen",
             "msrps://127.0.0.1:0",
@@ -67,14 +67,15 @@ impl Place {
             options.extend(["--cert", cert, "--key", key]);
         }
         options.extend(more);
-        Running::start(1, &options)
+        let listeners = options.iter().filter(|option| **option == "--listen").count();
+        Running::start(listeners, &options)
     }
 
-    fn outer(&self) -> Running {
+    pub(crate) fn outer(&self, more: &[&str]) -> Running {
         let papers = self.papers(&self.authority, OUTER);
         let users = ["--user", "alice:at-outer", "--user", "bob:hidden"];
         let peers = ["--client-ca", &self.roots, "--peer-relay", INNER];
-        self.relay(OUTER, Some(&papers), &[&users[..], &peers[..]].concat())
+        self.relay(OUTER, Some(&papers), &[&users[..], &peers[..], more].concat())
     }
 
     fn endpoint(&self, name: &'static str) -> Endpoint {
@@ -93,21 +94,34 @@ fn account(host: &str, relay: &Running, user: &str, password: &str) -> RelayAcco
 // shows: 4976-5.1-01, 4976-9.2-05, 4976-1-04
 #[test]
 fn a_chat_and_a_file_go_through_two_relays() {
+    chats_and_a_file(&["--workers", "1"], 0);
+}
+
+/// The relays know each other by one connection, and sessions of all workers go by it.
+#[test]
+fn chats_and_a_file_go_through_two_relays_of_several_workers() {
+    chats_and_a_file(&["--workers", "3"], 7);
+}
+
+/// As many chats of others beside that of the two who send files.
+fn chats_and_a_file(workers: &[&str], others: usize) {
     let place = Place::new();
-    let outer = place.outer();
+    let outer = place.outer(workers);
     let inner = place.relay(
         INNER,
         Some(&place.papers(&place.authority, INNER)),
-        &["--user", "alice:at-inner"],
+        &[&["--user", "alice:at-inner"], workers].concat(),
     );
-    let (mut alice, mut bob) = (place.endpoint("alice"), place.endpoint("bob"));
+    for _ in 0..others {
+        let (mut alice, mut bob, session) = pair(&place, &inner, &outer);
+        let out = &mut sink();
+        say(out, &alice, session.caller, &bob, "one of many").unwrap();
+        say(out, &bob, session.called, &alice, "another").unwrap();
+        alice.vanish().unwrap();
+        bob.vanish().unwrap();
+    }
+    let (mut alice, mut bob, session) = pair(&place, &inner, &outer);
     let out = &mut sink();
-    let chain = vec![
-        account(INNER, &inner, "alice", "at-inner"),
-        account(OUTER, &outer, "alice", "at-outer"),
-    ];
-    let direct = vec![account(OUTER, &outer, "bob", "hidden")];
-    let session = call(out, (&alice, chain), (&bob, direct)).unwrap();
     say(out, &alice, session.caller, &bob, "through both").unwrap();
     say(out, &bob, session.called, &alice, "and back").unwrap();
     send_file(out, &alice, session.caller, &bob).unwrap();
@@ -119,12 +133,24 @@ fn a_chat_and_a_file_go_through_two_relays() {
     bob.vanish().unwrap();
 }
 
+/// Alice calls bob: she is a client of the inner relay, and by it of the outer one, as whose client she knows him.
+fn pair(place: &Place, inner: &Running, outer: &Running) -> (Endpoint, Endpoint, Call) {
+    let (alice, bob) = (place.endpoint("alice"), place.endpoint("bob"));
+    let chain = vec![
+        account(INNER, inner, "alice", "at-inner"),
+        account(OUTER, outer, "alice", "at-outer"),
+    ];
+    let direct = vec![account(OUTER, outer, "bob", "hidden")];
+    let session = call(&mut sink(), (&alice, chain), (&bob, direct)).unwrap();
+    (alice, bob, session)
+}
+
 /// The outer relay lets in whom it knows by name, and its own certificate alone is no name of the inner one.
 // shows: 4976-6.3-02, 4976-6.3-04, 4976-9.2-05
 #[test]
 fn a_relay_that_cannot_show_who_it_is_speaks_for_nobody() {
     let place = Place::new();
-    let outer = place.outer();
+    let outer = place.outer(&[]);
     for papers in [None, Some(place.papers(&place.authority, "other.relay.test"))] {
         let inner = place.relay(INNER, papers.as_ref(), &["--user", "alice:at-inner"]);
         // Who asks by way of it trusts it all the same.

@@ -137,10 +137,16 @@ impl Client {
         Some(Frame(frame))
     }
 
+    /// A relay further out is asked by way of those that the client has URIs of (RFC 4976 §5.1).
+    fn way_to(&self, relay: &str) -> String {
+        format!("{} {relay}", self.use_path).trim_start().to_owned()
+    }
+
     /// AUTH without credentials, and the answer to it.
     pub(crate) fn auth_bare(&mut self, relay: &str) -> Frame {
+        let to = self.way_to(relay);
         self.write(format!(
-            "MSRP 49fh AUTH\r\nTo-Path: {relay}\r\nFrom-Path: {}\r\n-------49fh$\r\n",
+            "MSRP 49fh AUTH\r\nTo-Path: {to}\r\nFrom-Path: {}\r\n-------49fh$\r\n",
             self.uri
         ));
         self.read()
@@ -153,8 +159,9 @@ impl Client {
         let ha1 = md5(&format!("{}:{realm}:{password}", self.name));
         let ha2 = md5(&format!("AUTH:{relay}"));
         let response = md5(&format!("{ha1}:{nonce}:00000001:0a4f113b:auth:{ha2}"));
+        let to = self.way_to(relay);
         self.write(format!(
-            "MSRP 49fi AUTH\r\nTo-Path: {relay}\r\nFrom-Path: {}\r\nAuthorization: Digest username=\"{}\", \
+            "MSRP 49fi AUTH\r\nTo-Path: {to}\r\nFrom-Path: {}\r\nAuthorization: Digest username=\"{}\", \
              realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{relay}\", response=\"{response}\", qop=auth, \
              cnonce=\"0a4f113b\", nc=00000001\r\n-------49fi$\r\n",
             self.uri, self.name
@@ -182,11 +189,20 @@ impl Client {
         self.use_path = granted.header("Use-Path").unwrap().to_owned();
     }
 
-    /// The To-Path of a request to another client of the same relay, and our From-Path.
+    /// The path to the client, as SDP has it: the relay that is furthest out first.
+    pub(crate) fn path(&self) -> String {
+        let mut path: Vec<_> = self.use_path.split(' ').rev().collect();
+        path.push(&self.uri);
+        path.join(" ")
+    }
+
+    /// The To-Path of a request to another client of a relay, and our From-Path.
     pub(crate) fn paths_to(&self, other: &Client) -> String {
         format!(
-            "To-Path: {} {} {}\r\nFrom-Path: {}\r\n",
-            self.use_path, other.use_path, other.uri, self.uri
+            "To-Path: {} {}\r\nFrom-Path: {}\r\n",
+            self.use_path,
+            other.path(),
+            self.uri
         )
     }
 

@@ -29,7 +29,7 @@ pub(crate) fn conversation(alice: &mut Client, bob: &mut Client) {
     let message = bob.read();
     assert!(message.start().ends_with(" SEND"), "{message:?}");
     assert_eq!(message.header("To-Path"), Some(&bob.uri[..]));
-    let way_back = format!("{} {} {}", bob.use_path, alice.use_path, alice.uri);
+    let way_back = format!("{} {}", bob.use_path, alice.path());
     assert_eq!(message.header("From-Path"), Some(&way_back[..]));
     assert_eq!(message.header("Message-ID"), Some("12339sdqwer"));
     assert_eq!(message.header("Byte-Range"), Some("1-16/16"));

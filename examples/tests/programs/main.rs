@@ -1,6 +1,7 @@
 //! The programs of this package, run as a user runs them.
 
 mod bridging;
+mod browser_clients;
 mod chains;
 mod exposition;
 mod foreign;

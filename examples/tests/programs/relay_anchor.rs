@@ -12,7 +12,7 @@ use crate::{
     running::{Folder, PATIENCE, Running},
 };
 
-fn sdp(client: &Client, extra: &str) -> String {
+pub(crate) fn sdp(client: &Client, extra: &str) -> String {
     let protocol = if client.uri.starts_with("msrps:") {
         "TCP/TLS/MSRP"
     } else {
@@ -25,13 +25,13 @@ fn sdp(client: &Client, extra: &str) -> String {
     )
 }
 
-fn value<'a>(sdp: &'a str, name: &str) -> &'a str {
+pub(crate) fn value<'a>(sdp: &'a str, name: &str) -> &'a str {
     let found = sdp.lines().find_map(|line| line.strip_prefix(name));
     found.unwrap_or_else(|| panic!("no {name} in {sdp}"))
 }
 
 /// The SDP of an answer that says that all went well.
-fn changed(answer: &Answer, status: u16) -> (String, String) {
+pub(crate) fn changed(answer: &Answer, status: u16) -> (String, String) {
     assert_eq!(answer.status, status, "{answer:?}");
     let json = answer.json();
     let text = |name: &str| json[name].as_str().unwrap().to_owned();
@@ -39,7 +39,7 @@ fn changed(answer: &Answer, status: u16) -> (String, String) {
 }
 
 /// A message with a success report, from one to the other.
-fn chat(from: &mut Client, path: &str, to: &mut Client, seen: &str, id: &str) {
+pub(crate) fn chat(from: &mut Client, path: &str, to: &mut Client, seen: &str, id: &str) {
     from.write(format!(
         "MSRP {id} SEND\r\nTo-Path: {path}\r\nFrom-Path: {}\r\nMessage-ID: {id}\r\nSuccess-Report: yes\r\n\
          Byte-Range: 1-5/5\r\nContent-Type: text/plain\r\n\r\nhello\r\n-------{id}$\r\n",
@@ -70,7 +70,7 @@ fn chat(from: &mut Client, path: &str, to: &mut Client, seen: &str, id: &str) {
 }
 
 /// The next thing that is not a message without content, by which the other side binds its session; those are answered.
-fn next(client: &mut Client) -> Frame {
+pub(crate) fn next(client: &mut Client) -> Frame {
     loop {
         let frame = client.read();
         if !frame.start().ends_with(" SEND") || frame.header("Content-Type").is_some() {
@@ -78,6 +78,16 @@ fn next(client: &mut Client) -> Frame {
         }
         client.answer_200(&frame);
     }
+}
+
+/// A message without content, by which the relay learns whose connection this is.
+pub(crate) fn bind(client: &mut Client, path: &str) {
+    client.write(format!(
+        "MSRP b1nd SEND\r\nTo-Path: {path}\r\nFrom-Path: {}\r\nMessage-ID: b1nd\r\nByte-Range: 1-0/0\r\n-------b1nd$\r\n",
+        client.uri
+    ));
+    let bound = next(client);
+    assert!(bound.start().starts_with("MSRP b1nd 200"), "{bound:?}");
 }
 
 fn relay(folder: &Folder) -> (Running, Vec<u8>) {
@@ -254,6 +264,62 @@ fn a_side_that_waits_is_connected_to() {
     assert_eq!(next(&mut bob).body(), ("again", '$'));
     let shown = get(admin, &format!("/anchors/{id}")).json();
     assert_eq!(shown["streams"][0]["answerer"]["connections"], 2);
+}
+
+/// Each session is at one of the workers, whichever takes the connections of its sides.
+#[test]
+fn anchored_sessions_of_several_workers_are_those_of_one_relay() {
+    let workers = 3;
+    let running = Running::start(
+        2,
+        &[
+            "--listen",
+            "msrp://127.0.0.1:0",
+            "--host",
+            "relay.example.com",
+            "--admin",
+            "http://127.0.0.1:0",
+            "--workers",
+            &workers.to_string(),
+        ],
+    );
+    let (tcp, admin) = (running.address(), running.listeners[1].1);
+    let mut sessions = Vec::new();
+    for number in 0..4 * workers {
+        let (mut alice, mut bob) = (Client::new("alice", dial(tcp)), Client::new("bob", dial(tcp)));
+        let (id, for_bob) = changed(&post(admin, "/anchors", "application/sdp", &sdp(&alice, "")), 201);
+        let to_alice = value(&for_bob, "a=path:").to_owned();
+        let path = format!("/anchors/{id}/answer");
+        let answer = sdp(&bob, "a=setup:active\r\n");
+        let (_, for_alice) = changed(&post(admin, &path, "application/sdp", &answer), 200);
+        let to_bob = value(&for_alice, "a=path:").to_owned();
+        // Either side may be the first that says something.
+        if number % 2 == 0 {
+            bind(&mut bob, &to_alice);
+            bind(&mut alice, &to_bob);
+            chat(&mut alice, &to_bob, &mut bob, &to_alice, "al1ce");
+        } else {
+            bind(&mut alice, &to_bob);
+            bind(&mut bob, &to_alice);
+        }
+        chat(&mut bob, &to_alice, &mut alice, &to_bob, "b0b00");
+        sessions.push((id, alice, bob, to_alice, to_bob));
+    }
+    let listed = get(admin, "/anchors").json();
+    let listed = listed["anchors"].as_array().unwrap();
+    assert_eq!(listed.len(), sessions.len());
+    for worker in 0..workers {
+        let of_worker = format!("{worker}-");
+        let at = |id: &Value| id.as_str().is_some_and(|id| id.starts_with(&of_worker));
+        assert_eq!(listed.iter().filter(|one| at(&one["id"])).count(), 4, "{worker}");
+    }
+    for (id, mut alice, mut bob, to_alice, to_bob) in sessions {
+        chat(&mut alice, &to_bob, &mut bob, &to_alice, "ag41n");
+        let ended = ask(admin, "DELETE", &format!("/anchors/{id}"), "");
+        assert_eq!(ended.status, 200, "{ended:?}");
+        assert!(alice.try_read().is_none() && bob.try_read().is_none());
+    }
+    assert_eq!(get(admin, "/anchors").json()["anchors"], json!([]));
 }
 
 #[test]
