@@ -2,7 +2,7 @@
 
 use msrp_core::{
     codec::{HeadEdit, Own},
-    connection::{OutgoingRequest, SendError},
+    connection::{OutgoingRequest, RequestId, SendError},
     grammar::{ByteRange, FailureReport, MessageId, Method, Status, StatusCode, TransactId},
     node::ConnectionHandle,
 };
@@ -83,6 +83,8 @@ pub(crate) struct ChunkContext {
 pub(crate) struct RequestContext {
     pub(crate) from: ConnectionHandle,
     pub(crate) id: TransactId,
+    /// The request, if we answer it should its way break.
+    pub(crate) request: Option<RequestId>,
     pub(crate) own: Own,
     /// The side of an anchored session that it came from, with its URI of ours.
     pub(crate) leg: Option<(u32, BindingId)>,

@@ -304,3 +304,43 @@ fn an_auth_does_not_come_back_to_the_relay_that_sends_it() {
     }
     assert!(world.connects.is_empty());
 }
+
+/// What was on its way when the connection broke is answered at once, to each who asked; what was answered is not answered again.
+#[test]
+fn when_the_way_breaks_an_auth_is_answered_at_once() {
+    let (mut world, alice, uri, outer) = through();
+    answer(&mut world, outer, WRONG.0, WRONG.1);
+    assert_eq!(world.frames(alice)[0].start_code(), 401);
+    let (bob, bob_uri) = world.client("bob", "hidden");
+    world.feed(alice, auth("ask2", &format!("{uri} {OUTER}"), true));
+    world.feed(bob, auth("ask3", &format!("{bob_uri} {OUTER}"), false));
+    assert_eq!(world.frames(outer).len(), 2);
+    assert!(world.frames(alice).is_empty() && world.frames(bob).is_empty());
+    world.eof(outer);
+    for (client, own, id) in [(alice, &uri, "ask2"), (bob, &bob_uri, "ask3")] {
+        let frames = world.frames(client);
+        assert_eq!(frames.len(), 1, "{frames:?}");
+        assert_eq!(
+            (&frames[0].start[..], &frames[0].id[..]),
+            ("408 Request Timeout", id)
+        );
+        assert_eq!((frames[0].to_path(), frames[0].back_path()), (ALICE, &own[..]));
+    }
+    // Those that can be taken back are, so that any number of them may follow.
+    for round in 0..1_100 {
+        world.feed(
+            alice,
+            auth(&format!("r{round:04}"), &format!("{uri} {OUTER}"), false),
+        );
+        let outer = world.connect(Ok(certified(&["outer.example.com"]))).unwrap();
+        answer(&mut world, outer, WRONG.0, WRONG.1);
+        assert_eq!(world.frames(alice)[0].start_code(), 401);
+        world.reset(outer);
+        assert!(world.frames(alice).is_empty(), "round {round}");
+    }
+    world.feed(alice, auth("ask4", &format!("{uri} {OUTER}"), false));
+    let outer = world.connect(Ok(certified(&["outer.example.com"]))).unwrap();
+    assert_eq!(world.frames(outer).len(), 1);
+    world.reset(outer);
+    assert_eq!(world.frames(alice)[0].start_code(), 408);
+}

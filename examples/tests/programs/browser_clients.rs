@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use msrp_transport::tls_config::parse_fingerprint;
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::json;
 
 use crate::{
@@ -31,12 +30,6 @@ fn over_tls(name: &'static str, relay: &Running, root: &[u8], host: &str) -> Cli
     client
 }
 
-fn root(place: &Place) -> Vec<u8> {
-    CertificateDer::from_pem_slice(place.authority.pem().as_bytes())
-        .unwrap()
-        .to_vec()
-}
-
 fn named(host: &str, relay: &Running) -> String {
     format!("msrps://{host}:{};tcp", relay.address().port())
 }
@@ -52,7 +45,7 @@ fn a_page_and_the_client_of_another_relay_talk() {
         place.relay(host, Some(&papers), &more)
     };
     let (a, b) = (relay(INNER, "alice:secret"), relay(OUTER, "bob:tiger"));
-    let root = root(&place);
+    let root = place.root();
     let mut alice = page("alice", a.listeners[1].1, &root, INNER);
     alice.authenticate(&named(INNER, &a), "secret");
     let mut bob = over_tls("bob", &b, &root, OUTER);
@@ -88,7 +81,7 @@ fn a_page_goes_on_to_an_outer_relay() {
         "2",
     ];
     let inner = place.relay(INNER, Some(&papers), &more);
-    let root = root(&place);
+    let root = place.root();
     let mut alice = page("alice", inner.listeners[1].1, &root, INNER);
     alice.authenticate(&named(INNER, &inner), "at-inner");
     alice.authenticate(&named(OUTER, &outer), "at-outer");

@@ -1,6 +1,10 @@
 //! A chain of two relays, each a process of its own, which show each other certificates (RFC 4976 §5.1, §9.2).
 
-use std::{io::sink, net::Ipv4Addr};
+use std::{
+    io::{Read, sink},
+    net::{Ipv4Addr, TcpListener},
+    sync::Arc,
+};
 
 use msrp_core::{grammar::Uri, node::Trust};
 use msrp_examples::{
@@ -13,8 +17,17 @@ use msrp_transport::{
     tls_config::{ClientTls, Identity, parse_fingerprint, roots_from_pem},
 };
 use msrp_ua::RelayAccount;
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
 
-use crate::running::{Folder, Running, run};
+use crate::{
+    foreign::Client,
+    foreign_clients::dial_tls,
+    running::{Folder, Running, run},
+};
 
 pub(crate) const INNER: &str = "inner.relay.test";
 pub(crate) const OUTER: &str = "outer.relay.test";
@@ -38,6 +51,12 @@ impl Place {
             authority,
             roots,
         }
+    }
+
+    /// The authority's certificate (DER).
+    pub(crate) fn root(&self) -> Vec<u8> {
+        let root = CertificateDer::from_pem_slice(self.authority.pem().as_bytes());
+        root.unwrap().to_vec()
     }
 
     pub(crate) fn papers(&self, authority: &Authority, name: &str) -> Papers {
@@ -214,4 +233,60 @@ fn peer_relays_need_somebody_who_vouches_for_them() {
         error.contains("--peer-relay: peer relay \"192.0.2.7\" is neither a DNS name"),
         "{error}"
     );
+}
+
+/// A host that takes a connection and ends it: at once, or when it has been asked something by TLS.
+fn hang_up(place: &Place, after_tls: bool) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let made = place.authority.issue(&[OUTER.to_owned()]).unwrap();
+    let chain = CertificateDer::pem_slice_iter(made.certificate.as_bytes()).map(Result::unwrap);
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            chain.collect(),
+            PrivateKeyDer::from_pem_slice(made.key.as_bytes()).unwrap(),
+        )
+        .unwrap();
+    let config = Arc::new(config);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            if after_tls {
+                let session = ServerConnection::new(config.clone()).unwrap();
+                let mut tls = StreamOwned::new(session, stream);
+                let read = tls.read(&mut [0; 4096]).unwrap();
+                assert!(read > 0, "an AUTH");
+            }
+        }
+    });
+    port
+}
+
+/// Far sooner than the 30 s after which its client would give up.
+#[test]
+fn an_auth_for_a_relay_that_is_not_there_is_answered_at_once() {
+    let place = Place::new();
+    let papers = place.papers(&place.authority, INNER);
+    let inner = place.relay(
+        INNER,
+        Some(&papers),
+        &["--user", "alice:at-inner", "--workers", "2"],
+    );
+    let closed = {
+        let unused = TcpListener::bind("127.0.0.1:0").unwrap();
+        unused.local_addr().unwrap().port()
+    };
+    for port in [closed, hang_up(&place, false), hang_up(&place, true)] {
+        let mut alice = Client::new("alice", dial_tls(inner.address(), &place.root(), INNER));
+        alice.uri = alice.uri.replace("msrp:", "msrps:");
+        alice.authenticate(
+            &format!("msrps://{INNER}:{};tcp", inner.address().port()),
+            "at-inner",
+        );
+        let answer = alice.auth_bare(&format!("msrps://{OUTER}:{port};tcp"));
+        assert!(answer.start().starts_with("MSRP 49fh 408"), "{answer:?}");
+        assert_eq!(answer.header("From-Path"), Some(&alice.use_path[..]));
+    }
 }

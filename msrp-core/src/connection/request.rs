@@ -312,6 +312,19 @@ impl Connection {
         }
     }
 
+    /// Nothing is to be answered any more to a request that was [deferred](Self::defer): what came from elsewhere has been
+    /// passed back, or nobody waits.
+    pub fn forget(&mut self, id: RequestId) {
+        match &mut self.incoming {
+            Some(incoming) if incoming.id == id && incoming.answer == Answer::Deferred => {
+                incoming.answer = Answer::Given;
+            }
+            _ => {
+                self.deferred.remove(&id.0);
+            }
+        }
+    }
+
     /// Answers a request with an error at once, and swallows what is still to come of it: no further
     /// [`Event::Body`] or [`Event::RequestEnd`] tells of it. For a request that has been answered it only swallows.
     ///

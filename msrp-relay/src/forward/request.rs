@@ -1,7 +1,7 @@
 //! Requests other than SEND: REPORT, AUTH for a relay further on, and whatever methods there are (RFC 4976 §6.4.2).
 
 use msrp_core::{
-    connection::SendError,
+    connection::{Connection, SendError},
     grammar::{Method, StatusCode},
     node::ConnectionHandle,
 };
@@ -63,11 +63,15 @@ impl Relay {
         let Ok(edit) = edit(&self.anchors, &incoming.head, max_uris, route, shown.as_deref()) else {
             return self.refuse(from, StatusCode::BAD_REQUEST, Reason::Malformed);
         };
-        // A REPORT is never answered; all else is answered end to end.
+        // A REPORT is never answered; all else is answered end to end, or by us if its way breaks.
         let tag = (!is_report).then(|| {
+            let id = incoming.id;
+            let deferred = |connection: &mut Connection| connection.defer(id).is_ok();
+            let known = self.table.get_mut(from).is_some_and(|(c, _)| deferred(c));
             self.contexts.insert(Context::Request(RequestContext {
                 from,
                 id: incoming.head.transact_id(),
+                request: known.then_some(id),
                 own: route.own,
                 leg: route.leg.map(|leg| (leg.index, route.binding)),
                 proves_to,

@@ -35,6 +35,8 @@ impl Relay {
         {
             let context = *context;
             self.contexts.remove(index);
+            // Who asked has given up, too, when no answer comes in time.
+            self.forget_request(context);
             if let Outcome::Response { head, .. } = outcome {
                 self.learn_name(handle, &head);
                 self.pass_back(context, &head);
@@ -74,6 +76,27 @@ impl Relay {
         match tag {
             Tag::Context(index) => self.contexts.remove(index),
             Tag::Lane(index) => self.on_lane_chunk_ended(index),
+        }
+    }
+
+    /// We have nothing to answer to a request any more.
+    fn forget_request(&mut self, context: RequestContext) {
+        if let Some(request) = context.request
+            && let Some((connection, _)) = self.table.get_mut(context.from)
+        {
+            connection.forget(request);
+        }
+    }
+
+    /// The answer to a request that was passed on will not come, as its way is broken: who asked need not wait for it.
+    fn answer_lost(&mut self, context: RequestContext) {
+        let code = StatusCode::REQUEST_TIMEOUT;
+        if let Some(request) = context.request
+            && let Some((connection, _)) = self.table.get_mut(context.from)
+            // It may have been answered, or its connection be closing.
+            && connection.respond(request, code, code.phrase()).is_ok()
+        {
+            self.touch(context.from);
         }
     }
 
@@ -180,6 +203,9 @@ impl Relay {
                 Tag::Context(index) => {
                     if wants {
                         self.poison(tag, StatusCode::REQUEST_TIMEOUT);
+                    }
+                    if let Some(&Context::Request(context)) = self.contexts.get(index) {
+                        self.answer_lost(context);
                     }
                     self.contexts.remove(index);
                 }
