@@ -5,13 +5,19 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo)
 )]
 
+pub mod composing;
 mod config;
 mod connect;
+pub mod cpim;
+pub mod date;
 mod error;
 mod event;
+pub mod file;
+pub mod imdn;
 pub mod intervals;
 pub mod loopback;
 pub mod message;
+pub mod mime;
 mod names;
 pub mod negotiate;
 pub mod relay_client;
@@ -21,6 +27,7 @@ mod session;
 pub mod sip;
 mod timers;
 mod user_agent;
+pub mod xml;
 
 pub use self::{
     config::UserAgentConfig,
