@@ -253,6 +253,13 @@ pub fn response(
     request_digest(algorithm, ha1, nonce, nc, cnonce, qop, &ha2)
 }
 
+/// The `response` of a challenge without `qop`, as RFC 2069 had it: `H(H(A1):nonce:H(method:uri))`. MSRP knows none, but
+/// SIP servers still send them.
+pub fn response_without_qop(algorithm: Algorithm, ha1: &Ha1, nonce: &str, method: &str, uri: &[u8]) -> Digest {
+    let ha2 = algorithm.hash(&[method.as_bytes(), uri]);
+    Digest(algorithm.hash(&[ha1.0.as_bytes(), nonce.as_bytes(), ha2.as_bytes()]))
+}
+
 /// The `rspauth` of Authentication-Info: as [`response`], but with `H(:uri)` for H(A2).
 pub fn rspauth(
     algorithm: Algorithm,

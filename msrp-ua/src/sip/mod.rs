@@ -16,6 +16,8 @@ mod adapter;
 mod input;
 mod name;
 mod page;
+#[cfg(feature = "rsipstack")]
+pub mod rsipstack;
 
 pub use self::{
     action::{SipAction, SipInvite, SipReply},

@@ -1,0 +1,129 @@
+//! A [`SipAdapter`] on the SIP stack [rsipstack](https://crates.io/crates/rsipstack): UDP, TCP and TLS, an outbound proxy,
+//! registration and digest. It comes with the feature `rsipstack`.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use msrp_ua::sip::{SipAdapter, SipInput, SipReply, SipAction, rsipstack::{RsipAdapter, RsipConfig}};
+//!
+//! let config = RsipConfig::new("sip:alice@example.com").with_listen("udp://0.0.0.0:5060".parse()?);
+//! let mut adapter = RsipAdapter::start(config)?;
+//! while let Some(input) = adapter.next().await {
+//!     if let SipInput::Page(page) = input {
+//!         let reply = SipReply::new(200);
+//!         adapter.perform(SipAction::AnswerPage { page: page.page, reply }).await?;
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Of rsipstack it uses the parser and the transactions with their timers. Sockets, dialogs, digest and registration are
+//! its own, because rsipstack's log SDP, answer MD5 only, and have no bounds. It runs on a thread of its own with a
+//! runtime of its own, so its futures can be awaited by any executor, and nothing that rsipstack logs is seen.
+
+mod calls;
+mod compose;
+mod config;
+mod core;
+mod credentials;
+mod dialog;
+mod exchange;
+mod fields;
+mod flow;
+mod frame;
+mod happening;
+mod pages;
+mod receive;
+mod registration;
+mod requests;
+mod sockets;
+mod start;
+mod stream;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use self::{
+    config::{
+        InvalidListen, LargePages, RsipConfig, RsipLimits, RsipTimers, SipCredentials, SipListen,
+        SipRegistration, SipTransport,
+    },
+    registration::RegistrationState,
+    start::StartError,
+};
+use super::{SipAction, SipAdapter, SipError, SipInput};
+
+/// A SIP stack for a user agent; see [the module](self).
+///
+/// Dropped, it ends calls with BYE and takes its registration back, in the background.
+#[derive(Debug)]
+pub struct RsipAdapter {
+    listening: Vec<SipListen>,
+    actions: mpsc::Sender<core::Asked>,
+    inputs: mpsc::UnboundedReceiver<SipInput>,
+    waiting: Arc<AtomicUsize>,
+    registration: watch::Receiver<RegistrationState>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl RsipAdapter {
+    /// Listens, and registers if it should.
+    ///
+    /// # Errors
+    /// [`StartError`]: an address that is taken, TLS without a certificate, a URI that is none.
+    pub fn start(config: RsipConfig) -> Result<Self, StartError> {
+        start::start(config)
+    }
+
+    /// Where it listens, with the real ports, in the order of the configuration.
+    pub fn listening(&self) -> &[SipListen] {
+        &self.listening
+    }
+
+    /// How the registration stands.
+    pub fn registration(&self) -> RegistrationState {
+        self.registration.borrow().clone()
+    }
+
+    /// Waits until the registrar has answered, if it was asked.
+    pub async fn registered(&mut self) -> RegistrationState {
+        let decided = self
+            .registration
+            .wait_for(|state| *state != RegistrationState::Trying)
+            .await;
+        match decided {
+            Ok(state) => state.clone(),
+            Err(_) => RegistrationState::None,
+        }
+    }
+
+    /// How many messages were dropped because there were too many transactions, or refused because nothing is known of
+    /// their method.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl SipAdapter for RsipAdapter {
+    async fn perform(&mut self, action: SipAction) -> Result<(), SipError> {
+        let ended = || SipError::Stack("it has ended".to_owned());
+        let (outcome, done) = oneshot::channel();
+        self.actions
+            .send((Box::new(action), outcome))
+            .await
+            .map_err(|_| ended())?;
+        done.await.map_err(|_| ended())?
+    }
+
+    async fn next(&mut self) -> Option<SipInput> {
+        let input = self.inputs.recv().await?;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(input)
+    }
+}
