@@ -255,7 +255,13 @@ pub fn response(
 
 /// The `response` of a challenge without `qop`, as RFC 2069 had it: `H(H(A1):nonce:H(method:uri))`. MSRP knows none, but
 /// SIP servers still send them.
-pub fn response_without_qop(algorithm: Algorithm, ha1: &Ha1, nonce: &str, method: &str, uri: &[u8]) -> Digest {
+pub fn response_without_qop(
+    algorithm: Algorithm,
+    ha1: &Ha1,
+    nonce: &str,
+    method: &str,
+    uri: &[u8],
+) -> Digest {
     let ha2 = algorithm.hash(&[method.as_bytes(), uri]);
     Digest(algorithm.hash(&[ha1.0.as_bytes(), nonce.as_bytes(), ha2.as_bytes()]))
 }
