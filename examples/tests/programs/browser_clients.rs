@@ -84,7 +84,7 @@ fn a_page_goes_on_to_an_outer_relay() {
     let root = place.root();
     let mut alice = page("alice", inner.listeners[1].1, &root, INNER);
     alice.authenticate(&named(INNER, &inner), "at-inner");
-    alice.authenticate(&named(OUTER, &outer), "at-outer");
+    alice.go_on_to(&named(OUTER, &outer), "at-outer");
     let hosts: Vec<_> = alice
         .use_path
         .split(' ')

@@ -285,7 +285,7 @@ fn an_auth_for_a_relay_that_is_not_there_is_answered_at_once() {
             &format!("msrps://{INNER}:{};tcp", inner.address().port()),
             "at-inner",
         );
-        let answer = alice.auth_bare(&format!("msrps://{OUTER}:{port};tcp"));
+        let answer = alice.ask_beyond(&format!("msrps://{OUTER}:{port};tcp"));
         assert!(answer.start().starts_with("MSRP 49fh 408"), "{answer:?}");
         assert_eq!(answer.header("From-Path"), Some(&alice.use_path[..]));
     }

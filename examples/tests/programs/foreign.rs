@@ -21,6 +21,8 @@ pub(crate) struct Client {
     pub(crate) uri: String,
     /// What the relay has given it.
     pub(crate) use_path: String,
+    /// What stands before the relay that is asked.
+    way: String,
 }
 
 /// A request or response, cut at its own end-line.
@@ -84,6 +86,7 @@ impl Client {
             name,
             uri: format!("msrp://{name}.example.com:9892/98cjs{name};tcp"),
             use_path: String::new(),
+            way: String::new(),
         }
     }
 
@@ -137,14 +140,22 @@ impl Client {
         Some(Frame(frame))
     }
 
-    /// A relay further out is asked by way of those that the client has URIs of (RFC 4976 §5.1).
-    fn way_to(&self, relay: &str) -> String {
-        format!("{} {relay}", self.use_path).trim_start().to_owned()
+    /// As [`authenticate`](Self::authenticate), to a relay further out by way of those that the client has URIs of
+    /// (RFC 4976 §5.1).
+    pub(crate) fn go_on_to(&mut self, relay: &str, password: &str) {
+        self.way = format!("{} ", self.use_path);
+        self.authenticate(relay, password);
+    }
+
+    /// AUTH without credentials by way of the relays that the client has URIs of, and the answer to it.
+    pub(crate) fn ask_beyond(&mut self, relay: &str) -> Frame {
+        self.way = format!("{} ", self.use_path);
+        self.auth_bare(relay)
     }
 
     /// AUTH without credentials, and the answer to it.
     pub(crate) fn auth_bare(&mut self, relay: &str) -> Frame {
-        let to = self.way_to(relay);
+        let to = format!("{}{relay}", self.way);
         self.write(format!(
             "MSRP 49fh AUTH\r\nTo-Path: {to}\r\nFrom-Path: {}\r\n-------49fh$\r\n",
             self.uri
@@ -159,7 +170,7 @@ impl Client {
         let ha1 = md5(&format!("{}:{realm}:{password}", self.name));
         let ha2 = md5(&format!("AUTH:{relay}"));
         let response = md5(&format!("{ha1}:{nonce}:00000001:0a4f113b:auth:{ha2}"));
-        let to = self.way_to(relay);
+        let to = format!("{}{relay}", self.way);
         self.write(format!(
             "MSRP 49fi AUTH\r\nTo-Path: {to}\r\nFrom-Path: {}\r\nAuthorization: Digest username=\"{}\", \
              realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{relay}\", response=\"{response}\", qop=auth, \

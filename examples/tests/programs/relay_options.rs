@@ -148,11 +148,29 @@ fn the_sample_configuration_can_be_used() {
         &everything
             .replace("/etc/msrp/roots.pem", &cert)
             .replace("/etc/msrp/admin-token", &token)
-            .replace("127.0.0.1:9090", "127.0.0.1:0"),
+            .replace("127.0.0.1:9090", "127.0.0.1:0")
+            .replace("192.0.2.1:2855", "127.0.0.1:0")
+            .replace("198.51.100.1:2855", "127.0.0.1:0"),
     );
     let running = Running::start(1, &["--config", &file]);
     assert_eq!(running.listeners[0].0, "msrps");
     assert_ne!(everything, sample);
+    // So can the tables at its end.
+    let (settings, tables) = sample.split_once("# [[listen]]").unwrap();
+    let settings = settings.replace("listen = [", "#listen = [");
+    let text = format!("{settings}\n# [[listen]]{tables}").replace("\n# [[", "\n[[");
+    let (settings, tables) = text.split_once("[[listen]]").unwrap();
+    let tables = tables.replace("\n# ", "\n");
+    let file = folder.file(
+        "tables.toml",
+        &format!("{settings}[[listen]]{tables}")
+            .replace("192.0.2.1:2855", "127.0.0.1:0")
+            .replace("198.51.100.1:2855", "127.0.0.2:0")
+            .replace("198.51.100.1:443", "127.0.0.3:0"),
+    );
+    let running = Running::start(3, &["--config", &file]);
+    let schemes: Vec<_> = running.listeners.iter().map(|(scheme, _)| &scheme[..]).collect();
+    assert_eq!(schemes, ["msrps", "msrps", "wss"]);
 }
 
 #[test]
