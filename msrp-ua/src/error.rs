@@ -68,6 +68,9 @@ pub enum CommandError {
     /// Something that should be a URI, a path or a media type is none.
     #[error(transparent)]
     Grammar(#[from] GrammarError),
+    /// What cannot stand in a message/cpim.
+    #[error(transparent)]
+    Cpim(#[from] crate::cpim::CpimError),
     /// A header that cannot be sent.
     #[error(transparent)]
     Encode(#[from] EncodeError),

@@ -10,6 +10,8 @@ use msrp_core::{
 };
 
 use crate::{
+    cpim::CpimHead,
+    imdn::Disposition,
     names::{IncomingKey, OutgoingKey, RegistrationId, SessionId},
     sip::{PageId, SipAction, SipAnswer, SipPage},
 };
@@ -90,6 +92,29 @@ pub enum UserAgentEvent {
         disposition: Option<String>,
         /// As in [`IncomingMessage`](Self::IncomingMessage).
         duplicate: bool,
+        /// In a [conversation](crate::UserAgent::converse): what stood around it, out of which it was taken. Media type,
+        /// Content-Disposition and octets are then those of what was inside.
+        envelope: Option<Box<CpimHead>>,
+    },
+    /// Somebody in a [conversation](crate::UserAgent::converse) writes, or has stopped.
+    Composing {
+        /// The session.
+        session: SessionId,
+        /// Who, by the URI that they give themselves.
+        who: String,
+        /// Whether they write.
+        active: bool,
+    },
+    /// In a [conversation](crate::UserAgent::converse) a recipient tells what became of a message of ours.
+    Noticed {
+        /// The session.
+        session: SessionId,
+        /// The message.
+        message: OutgoingKey,
+        /// What: delivered, displayed, not told.
+        disposition: Disposition,
+        /// Who the recipient says to be.
+        recipient: Option<String>,
     },
     /// A message will not be completed.
     MessageAborted {
@@ -233,6 +258,12 @@ impl fmt::Debug for UserAgentEvent {
                     ("duplicate", duplicate),
                 ],
             ),
+            Self::Composing { session, active, .. } => {
+                show("Composing", &[("session", session), ("active", active)])
+            }
+            Self::Noticed {
+                message, disposition, ..
+            } => show("Noticed", &[("message", message), ("disposition", disposition)]),
             Self::MessageAborted { message, reason } => {
                 show("MessageAborted", &[("message", message), ("reason", reason)])
             }

@@ -8,6 +8,7 @@
 pub mod composing;
 mod config;
 mod connect;
+pub mod conversation;
 pub mod cpim;
 pub mod date;
 mod error;

@@ -16,6 +16,8 @@ pub(crate) enum UaTimer {
     Bind(SessionId),
     /// A session has been silent.
     KeepAlive(SessionId),
+    /// Somebody writes in a conversation, or is said to.
+    Conversation(SessionId),
     /// An unfinished message has got nothing for long.
     Reassembly(IncomingKey),
     /// A relay's path has to be renewed.
@@ -47,6 +49,7 @@ impl UserAgent {
                     }
                 }
                 UaTimer::KeepAlive(id) => self.keep_alive(id),
+                UaTimer::Conversation(id) => self.conversation_due(id),
                 UaTimer::Reassembly(key) => {
                     let timeout = self.config.reassembly_timeout;
                     let Some(message) = self.incoming.get(&key) else {

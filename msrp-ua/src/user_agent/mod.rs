@@ -10,7 +10,7 @@ pub(crate) mod tag;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     convert::Infallible,
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use hashbrown::HashMap;
@@ -26,6 +26,7 @@ pub use self::command::UserAgentCommand;
 use crate::{
     config::UserAgentConfig,
     connect::{Authority, Peer, Pending},
+    conversation::Conversation,
     error::CommandError,
     event::{AbortReason, SessionLoss, UserAgentEvent},
     message::{incoming::Incoming, outgoing::Outgoing},
@@ -49,6 +50,10 @@ pub struct UserAgent {
     pub(crate) sessions: Sessions,
     pub(crate) outgoing: HashMap<OutgoingKey, Outgoing, foldhash::fast::RandomState>,
     pub(crate) incoming: BTreeMap<IncomingKey, Incoming>,
+    /// Sessions in which people talk.
+    pub(crate) conversations: BTreeMap<SessionId, Box<Conversation>>,
+    /// What the calendar said at an instant.
+    calendar: Option<(Instant, SystemTime)>,
     /// Octets of incoming messages that are put together in memory.
     pub(crate) buffered: usize,
     pub(crate) registrations: Registrations,
@@ -89,6 +94,8 @@ impl UserAgent {
             sessions: Sessions::default(),
             outgoing: HashMap::default(),
             incoming: BTreeMap::new(),
+            conversations: BTreeMap::new(),
+            calendar: None,
             buffered: 0,
             registrations: Registrations::default(),
             pending: Vec::new(),
@@ -105,6 +112,17 @@ impl UserAgent {
     /// Tells the time.
     pub fn tick(&mut self, now: Instant) {
         self.now = self.now.max(now);
+    }
+
+    /// Tells what the calendar says now; messages carry the time of day, and notifications name them by it.
+    pub fn set_calendar(&mut self, now: SystemTime) {
+        self.calendar = Some((self.now, now));
+    }
+
+    /// What the calendar says, if it was [told](Self::set_calendar).
+    pub fn calendar(&self) -> Option<SystemTime> {
+        let (at, time) = self.calendar?;
+        time.checked_add(self.now.saturating_duration_since(at))
     }
 
     /// The configuration.
@@ -258,6 +276,7 @@ impl UserAgent {
         for key in incoming {
             self.abort_incoming(key, AbortReason::SessionEnded);
         }
+        self.end_conversation(id);
         let session = self.sessions.remove(id)?;
         if let Some(handle) = connection {
             if let Some((_, peer)) = self.table.get_mut(handle) {

@@ -266,6 +266,17 @@ impl UserAgent {
             return Err(StatusCode::STOP_SENDING);
         }
         let session = incoming.session;
+        let opened = if complete {
+            match self.open_whole(chunk.message) {
+                Ok(opened) => opened,
+                Err(code) => {
+                    self.abort_incoming(chunk.message, AbortReason::Rejected(code));
+                    return Err(code);
+                }
+            }
+        } else {
+            None
+        };
         // The response goes before the REPORT: a relay between us would take a chunk for lost whose delivery is known, if
         // the connection broke between the two.
         if let Some(handle) = self.connection_of(session)
@@ -290,7 +301,7 @@ impl UserAgent {
             }
         }
         if complete {
-            self.complete_incoming(chunk.message, manual);
+            self.complete_incoming(chunk.message, manual, opened);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use msrp_core::grammar::{ByteRange, FailureReport, MessageId, StatusCode, Succes
 
 use super::{Destination, Incoming, Received, RefusedMessage};
 use crate::{
+    conversation::Opened,
     event::{AbortReason, UserAgentEvent},
     message::sink::SinkError,
     names::{IncomingKey, SessionId},
@@ -21,16 +22,36 @@ impl Incoming {
 }
 
 impl UserAgent {
+    /// Opens a message that is complete, if it was put together.
+    ///
+    /// # Errors
+    /// What it has to be refused with.
+    pub(super) fn open_whole(&mut self, key: IncomingKey) -> Result<Option<Opened>, StatusCode> {
+        let Some(incoming) = self.incoming.get_mut(&key) else {
+            return Ok(None);
+        };
+        let size = incoming.extent.total.unwrap_or_default();
+        let Destination::Whole(assembly) = &mut incoming.destination else {
+            return Ok(None);
+        };
+        let held = assembly.octets();
+        let octets = assembly.take(size);
+        self.buffered = self.buffered.saturating_sub(held);
+        incoming.destination = Destination::Stream;
+        let Some(incoming) = self.incoming.get(&key) else {
+            return Ok(None);
+        };
+        let disposition = incoming.disposition.as_deref();
+        self.open_message(incoming.session, &incoming.content_type, disposition, octets)
+            .map(Some)
+    }
+
     /// A message is complete.
-    pub(super) fn complete_incoming(&mut self, key: IncomingKey, manual: bool) {
-        let Some(mut incoming) = self.take_incoming(key) else {
+    pub(super) fn complete_incoming(&mut self, key: IncomingKey, manual: bool, opened: Option<Opened>) {
+        let Some(incoming) = self.take_incoming(key) else {
             return;
         };
         let size = incoming.extent.total.unwrap_or_default();
-        let body = match &mut incoming.destination {
-            Destination::Whole(assembly) => Some(assembly.take(size)),
-            Destination::Sink(_) | Destination::Stream | Destination::Undecided => None,
-        };
         let remembered = self.config.remembered;
         if let Some(entry) = self.sessions.get_mut(incoming.session) {
             entry.received.push_back(Received {
@@ -45,16 +66,40 @@ impl UserAgent {
                 entry.received.pop_front();
             }
         }
-        self.push_event(UserAgentEvent::Message {
-            session: incoming.session,
+        let session = incoming.session;
+        let message = |content_type, disposition, body, envelope| UserAgentEvent::Message {
+            session,
             message: key,
             message_id: incoming.message_id,
-            content_type: incoming.content_type,
+            content_type,
             body,
             size,
-            disposition: incoming.disposition,
+            disposition,
             duplicate: incoming.duplicate,
-        });
+            envelope,
+        };
+        match opened {
+            None => self.push_event(message(incoming.content_type, incoming.disposition, None, None)),
+            Some(Opened::AsItIs(body)) => {
+                self.push_event(message(
+                    incoming.content_type,
+                    incoming.disposition,
+                    Some(body),
+                    None,
+                ));
+            }
+            Some(Opened::Status { content, status }) => self.on_status(session, &content, &status),
+            Some(Opened::Notices(notices)) => self.on_notices(session, &notices),
+            Some(Opened::Content(content)) => {
+                self.on_said(session, key, &content);
+                self.push_event(message(
+                    content.media_type,
+                    content.disposition,
+                    Some(content.body),
+                    content.head.map(Box::new),
+                ));
+            }
+        }
     }
 
     /// Ends an unfinished message; what there is of it is dropped, and what still comes of it is refused.

@@ -26,6 +26,8 @@ pub struct OutgoingMessage {
     pub(crate) failure_report: FailureReport,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) message_id: Option<MessageId>,
+    /// The application knows nothing of it, and hears nothing.
+    pub(crate) quiet: bool,
 }
 
 impl std::fmt::Debug for OutgoingMessage {
@@ -47,6 +49,7 @@ impl OutgoingMessage {
             failure_report: FailureReport::Yes,
             headers: Vec::new(),
             message_id: None,
+            quiet: false,
         }
     }
 

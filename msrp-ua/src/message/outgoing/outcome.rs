@@ -30,18 +30,20 @@ impl UserAgent {
         outgoing.outstanding += i64::from(tracked);
         outgoing.sent = outgoing.sent.max(range.end.unwrap_or(range.start));
         outgoing.all_sent |= flag == ContinuationFlag::Complete;
-        let (sent, total) = (outgoing.sent, outgoing.total);
+        let (sent, total, quiet) = (outgoing.sent, outgoing.total, outgoing.message.quiet);
         if flag != ContinuationFlag::More
             && let Some((handle, lane)) = outgoing.lane.take()
             && let Some((_, peer)) = self.table.get_mut(handle)
         {
             peer.lanes.remove(&lane);
         }
-        self.push_event(UserAgentEvent::Progress {
-            message: key,
-            sent,
-            total,
-        });
+        if !quiet {
+            self.push_event(UserAgentEvent::Progress {
+                message: key,
+                sent,
+                total,
+            });
+        }
         self.settle_outgoing(key);
     }
 
@@ -123,7 +125,8 @@ impl UserAgent {
         let Some(outgoing) = self.outgoing.get_mut(&key) else {
             return;
         };
-        let (session, message_id, delivered) = (outgoing.session, outgoing.message_id, outgoing.delivered);
+        let (session, message_id) = (outgoing.session, outgoing.message_id);
+        let tell = !outgoing.delivered && !outgoing.message.quiet;
         tracing::debug!(message = key.0, %code, "message failed");
         if code == StatusCode::UNSUPPORTED_MEDIA
             && let Ok(media_type) = MediaType::parse(outgoing.message.content_type.as_bytes())
@@ -134,7 +137,7 @@ impl UserAgent {
                 entry.refused_types.push(name);
             }
         }
-        if !delivered {
+        if tell {
             self.push_event(UserAgentEvent::Failed {
                 message: key,
                 message_id,
@@ -168,10 +171,13 @@ impl UserAgent {
         let tell = confirmed && !std::mem::replace(&mut outgoing.accepted, true);
         let reports = outgoing.message.success_report == SuccessReport::Yes;
         let settled = !reports || outgoing.delivered;
+        let quiet = outgoing.message.quiet;
         if tell {
             self.push_event(UserAgentEvent::Accepted { message: key });
         }
-        if settled {
+        if settled && quiet {
+            self.forget_outgoing(key);
+        } else if settled {
             self.retire_outgoing(key);
         }
     }
@@ -212,6 +218,7 @@ impl UserAgent {
         self.stop_outgoing(key);
         if let Some(outgoing) = self.outgoing.remove(&key)
             && !outgoing.retired
+            && !outgoing.message.quiet
             && !outgoing.delivered
         {
             self.push_event(UserAgentEvent::DeliveryUnknown {
