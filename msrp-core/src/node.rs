@@ -12,13 +12,14 @@
 //!              poll_ready + poll_transmit / poll_action / poll_event / poll_timeout
 //! ```
 
+mod fingerprint;
 mod opening_handshake;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 
-pub use self::opening_handshake::OpeningHandshake;
+pub use self::{fingerprint::Fingerprint, opening_handshake::OpeningHandshake};
 use crate::{codec::Framing, connection::Transmit, grammar::Scheme};
 
 /// Names one connection of one node; never reused while the node lives.
@@ -202,15 +203,6 @@ pub enum Trust {
     Fingerprints(Vec<Fingerprint>),
 }
 
-/// The hash of a certificate's DER octets, as in SDP's `a=fingerprint` (RFC 8122 §5).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Fingerprint {
-    /// The hash function's name in lower case, such as `sha-256`.
-    pub hash: String,
-    /// The octets of the hash.
-    pub value: Vec<u8>,
-}
-
 /// Where, and how, a connection is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -221,6 +213,9 @@ pub struct Target {
     pub host: String,
     /// The port; none asks for the discovery of RFC 4976 §8 (SRV, else 2855).
     pub port: Option<u16>,
+    /// Another host and port to connect to, while all else is done as if it were the one above: a middlebox in front of it
+    /// (RFC 6714).
+    pub instead: Option<(String, u16)>,
     /// TCP or WebSocket.
     pub transport: TransportKind,
     /// With WebSocket: the path, and query, of the opening handshake; `/` where there is none.
@@ -240,12 +235,19 @@ impl Target {
             scheme,
             host: host.into(),
             port,
+            instead: None,
             transport: TransportKind::Tcp,
             path: None,
             interface: None,
             trust: Trust::Pki,
             client_identity: false,
         }
+    }
+
+    /// Connects to this host and port instead, a name or an IP literal without brackets.
+    pub fn with_instead(mut self, host: impl Into<String>, port: u16) -> Self {
+        self.instead = Some((host.into(), port));
+        self
     }
 
     /// Sets what carries MSRP; TCP unless said otherwise.

@@ -633,7 +633,10 @@ impl World {
 
     fn connect(&mut self, node: usize, token: ConnectToken, target: &Target) {
         let now = self.now;
-        let key = (target.host.to_ascii_lowercase(), target.port.unwrap_or(2855));
+        let key = match &target.instead {
+            Some((host, port)) => (host.to_ascii_lowercase(), *port),
+            None => (target.host.to_ascii_lowercase(), target.port.unwrap_or(2855)),
+        };
         let tls = target.scheme == Scheme::Msrps;
         let listener = self.net.names.get(&key).cloned();
         let failure = match &listener {

@@ -129,6 +129,11 @@ fn relay_world() {
 }
 
 #[test]
+fn sdp() {
+    replay("sdp", 5000);
+}
+
+#[test]
 fn uri() {
     replay("uri", 5000);
 }

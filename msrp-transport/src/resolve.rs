@@ -69,9 +69,13 @@ impl HostQuery {
 
 impl From<&Target> for HostQuery {
     fn from(target: &Target) -> Self {
+        let (host, port) = match &target.instead {
+            Some((host, port)) => (host, Some(*port)),
+            None => (&target.host, target.port),
+        };
         Self {
-            host: target.host.clone(),
-            port: target.port,
+            host: host.clone(),
+            port,
             scheme: target.scheme,
             transport: target.transport,
         }

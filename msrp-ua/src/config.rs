@@ -34,6 +34,7 @@ pub struct UserAgentConfig {
     pub(crate) report_each_chunk: bool,
     pub(crate) allow_plain_auth: bool,
     pub(crate) behind_tls_terminator: bool,
+    pub(crate) demand_certificates: bool,
 }
 
 impl UserAgentConfig {
@@ -62,6 +63,7 @@ impl UserAgentConfig {
             report_each_chunk: false,
             allow_plain_auth: false,
             behind_tls_terminator: false,
+            demand_certificates: false,
         }
     }
 
@@ -180,6 +182,14 @@ impl UserAgentConfig {
     /// us ends it. Default off: such requests are answered 481 (RFC 4975 §6, §5.4).
     pub fn behind_tls_terminator(mut self, on: bool) -> Self {
         self.behind_tls_terminator = on;
+        self
+    }
+
+    /// Refuses peers that connect over TLS without a certificate although signalling told its fingerprint (RFC 8122 §6.2);
+    /// the driver has to ask them for one. A wrong certificate is always refused. Default off: the peer is known by its
+    /// first request (RFC 6135 §4.3).
+    pub fn demand_certificates(mut self, on: bool) -> Self {
+        self.demand_certificates = on;
         self
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     names::{OutgoingKey, RegistrationId, SessionId},
     relay_client::Turn,
     report::DelayedReport,
-    session::SessionState,
+    session::{SessionParams, SessionState},
     timers::UaTimer,
     user_agent::UserAgent,
 };
@@ -29,6 +29,9 @@ pub(crate) struct Authority {
     host: String,
     port: Option<u16>,
     trust: Trust,
+    /// A middlebox that is connected to instead.
+    instead: Option<(String, u16)>,
+    client_identity: bool,
 }
 
 impl Authority {
@@ -43,11 +46,27 @@ impl Authority {
             } else {
                 Trust::Pki
             },
+            instead: None,
+            client_identity: false,
+        }
+    }
+
+    /// Where a session that we begin leads to.
+    pub(crate) fn of_session(params: &SessionParams) -> Self {
+        let authority = Self::of(params.remote.first(), &params.trust);
+        Self {
+            instead: params.connect.clone(),
+            client_identity: params.client_identity && authority.scheme == Scheme::Msrps,
+            ..authority
         }
     }
 
     fn target(&self) -> Target {
-        Target::new(self.scheme, self.host.clone(), self.port).with_trust(self.trust.clone())
+        let mut target =
+            Target::new(self.scheme, self.host.clone(), self.port).with_trust(self.trust.clone());
+        target.instead.clone_from(&self.instead);
+        target.client_identity = self.client_identity;
+        target
     }
 }
 

@@ -331,6 +331,8 @@ pub enum SessionLoss {
     Refused(StatusCode),
     /// The relay that the session goes through has gone.
     Relay,
+    /// Who connected has not the certificate whose fingerprint signalling told (RFC 8122 §6.2).
+    Certificate,
 }
 
 /// Why an incoming message is not completed.

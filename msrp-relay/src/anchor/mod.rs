@@ -14,7 +14,6 @@
 mod config;
 mod end;
 mod error;
-mod fingerprint;
 mod info;
 mod list;
 mod naming;

@@ -6,7 +6,6 @@ use msrp_core::grammar::{Host, UriRef};
 
 use super::{
     config::AnchorOptions,
-    fingerprint,
     info::{AnchorId, LegStats, Side},
     sdp::{Named, Setup},
     table::{Anchor, Leg, Line},
@@ -122,7 +121,7 @@ impl Relay {
     pub(super) fn named(&self, listener: u16, path: Vec<u8>, setup: Setup, cema: bool) -> Named {
         let fingerprints = if self.is_secure(listener) {
             let own = &self.config.anchors.fingerprints;
-            own.iter().map(fingerprint::format).collect()
+            own.iter().map(ToString::to_string).collect()
         } else {
             Vec::new()
         };

@@ -2,10 +2,10 @@
 
 use msrp_core::{
     grammar::{PathRef, StatusCode},
-    node::{ConnectionHandle, Security},
+    node::{ConnectionHandle, Fingerprint, Security},
 };
 
-use super::{fingerprint, info::Side, sdp::session_of, table::Leg};
+use super::{info::Side, sdp::session_of, table::Leg};
 use crate::{
     bindings::BindingId,
     event::RelayEvent,
@@ -156,7 +156,7 @@ impl Relay {
             _ => None,
         };
         let known = match certificate {
-            Some(certificate) if !expected.is_empty() => fingerprint::matches(certificate, expected),
+            Some(certificate) if !expected.is_empty() => Fingerprint::any_matches(expected, certificate),
             _ => true,
         };
         if !way || !known {

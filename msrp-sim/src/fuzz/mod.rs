@@ -10,12 +10,13 @@ mod digest_params;
 mod head_edit;
 mod input;
 mod relay_world;
+mod sdp;
 mod uri;
 mod ws_frames;
 
 pub use self::{
     anchor_sdp::anchor_sdp, connection_ops::connection_ops, decode_split::decode_split,
-    digest_params::digest_params, head_edit::head_edit, relay_world::relay_world, uri::uri,
+    digest_params::digest_params, head_edit::head_edit, relay_world::relay_world, sdp::sdp, uri::uri,
     ws_frames::ws_frames,
 };
 
@@ -23,13 +24,14 @@ pub use self::{
 pub type Target = fn(&[u8]);
 
 /// All targets by their names, which are those of their corpora and of the programs in `fuzz/`.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("anchor_sdp", anchor_sdp),
     ("connection_ops", connection_ops),
     ("decode_split", decode_split),
     ("digest_params", digest_params),
     ("head_edit", head_edit),
     ("relay_world", relay_world),
+    ("sdp", sdp),
     ("uri", uri),
     ("ws_frames", ws_frames),
 ];

@@ -34,21 +34,23 @@
 //! # Ok::<(), msrp_ua::negotiate::NegotiationError>(())
 //! ```
 
+mod answering;
 mod cema;
 mod local;
+mod offering;
 mod pair;
 mod refusal;
 mod stream;
 
 use std::net::IpAddr;
 
-use self::{cema::Names, stream::says_the_same};
+use self::cema::Names;
 pub use self::{
     local::LocalStream,
     refusal::{NegotiationError, Refusal, RefusalReason, Warning},
     stream::{Decision, NegotiatedStream, OfferedStream, StreamChange},
 };
-use crate::sdp::{MessageSection, Origin, SdpLimits, Section, SectionError, SessionDescription};
+use crate::sdp::{Origin, SdpLimits, Section, SessionDescription};
 
 /// The offer/answer state of one dialog.
 ///
@@ -153,283 +155,6 @@ impl Negotiation {
     /// (RFC 3264 §4).
     pub fn withdraw(&mut self) {
         self.pending = Pending::Nothing;
-    }
-
-    /// A body that offers these streams, one for each `m=` line of the dialog so far and then for new ones. `None` ends a
-    /// stream, or leaves a line unused; the lines that are missing at the end are left as they are unused.
-    ///
-    /// # Errors
-    /// [`NegotiationError`].
-    pub fn offer(&mut self, streams: &[Option<LocalStream>]) -> Result<Vec<u8>, NegotiationError> {
-        if !matches!(self.pending, Pending::Nothing) {
-            return Err(NegotiationError::OfferPending);
-        }
-        let count = streams.len().max(self.local.len());
-        if count > self.limits.max_sections {
-            return Err(NegotiationError::TooManySections {
-                limit: self.limits.max_sections,
-            });
-        }
-        let mut sections = Vec::with_capacity(count);
-        let mut offered = Vec::with_capacity(count);
-        for index in 0..count {
-            let stream = streams.get(index).and_then(Option::as_ref);
-            let section = match (stream, self.local.get(index)) {
-                (Some(stream), _) => {
-                    stream.check()?;
-                    stream.check_file()?;
-                    Section::Message(Box::new(stream.offered()))
-                }
-                (None, Some(before)) => before.to_refused(),
-                (None, None) => return Err(NegotiationError::NoSuchStream { index }),
-            };
-            sections.push(section);
-            offered.push(stream.cloned());
-        }
-        check_unique(offered.iter().flatten())?;
-        let body = self.say(SessionDescription::new(self.origin.clone(), sections.clone()));
-        self.pending = Pending::Offered(offered, sections);
-        Ok(body)
-    }
-
-    /// What was agreed on, offered anew without `a=msrp-cema`, because a middlebox does not know it (RFC 6714 §4.2).
-    ///
-    /// # Errors
-    /// [`NegotiationError`].
-    pub fn fallback_offer(&mut self) -> Result<Vec<u8>, NegotiationError> {
-        let mut streams = self.local_streams();
-        for stream in streams.iter_mut().flatten() {
-            stream.cema = false;
-        }
-        self.offer(&streams)
-    }
-
-    /// The answer to our offer has come. One that cannot be accepted leaves all as it was before the offer; the peer, who
-    /// thinks otherwise, has to be told by ending the dialog.
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub fn on_answer(&mut self, body: &[u8]) -> Result<Agreement, Refusal> {
-        let Pending::Offered(offered, sections) = std::mem::replace(&mut self.pending, Pending::Nothing)
-        else {
-            return Err(RefusalReason::NoOffer.into());
-        };
-        let answer = SessionDescription::parse(body, &self.limits)?;
-        self.check_count(&answer, sections.len(), sections.len())?;
-        let mut agreement = Agreement::default();
-        let mut streams = Vec::with_capacity(sections.len());
-        for (index, (section, local)) in sections.iter().zip(&offered).enumerate() {
-            let answered = answer.sections().get(index);
-            let before = self.streams.get(index).and_then(Option::as_ref);
-            let (Some(local), Section::Message(offer)) = (local, section) else {
-                agreement.ended(before);
-                streams.push(None);
-                continue;
-            };
-            match answered {
-                Some(answered) if answered.is_refused() => {
-                    agreement.ended(before);
-                    agreement.refused.push(index);
-                    streams.push(None);
-                }
-                Some(Section::Message(answered)) => {
-                    let (mut stream, falls_back) =
-                        pair::read_answer(index, local, offer, answered, before, &self.names)?;
-                    stream.change = stream.change_from(before);
-                    stream.unsettled = falls_back;
-                    if falls_back {
-                        agreement.fallback.push(index);
-                    } else {
-                        agreement.streams.push(stream.clone());
-                    }
-                    streams.push(Some(stream));
-                }
-                Some(Section::Other(answered)) => {
-                    return Err(match answered.problem() {
-                        SectionError::Media | SectionError::Protocol => RefusalReason::Mismatch { index },
-                        problem => RefusalReason::Section(problem.clone()),
-                    }
-                    .into());
-                }
-                None => return Err(RefusalReason::Mismatch { index }.into()),
-            }
-        }
-        self.streams = streams;
-        self.local = sections;
-        Ok(agreement)
-    }
-
-    /// An offer of the peer has come; see what is [`offered`](Self::offered), then [`answer`](Self::answer) it or
-    /// [`withdraw`](Self::withdraw).
-    ///
-    /// # Errors
-    /// [`Refusal`]: what SIP has to answer. All is as it was before the offer.
-    pub fn on_offer(&mut self, body: &[u8]) -> Result<(), Refusal> {
-        match self.pending {
-            Pending::Nothing => {}
-            Pending::Offered(..) => return Err(RefusalReason::Glare.into()),
-            Pending::Asked(_) => return Err(RefusalReason::Unanswered.into()),
-        }
-        let offer = SessionDescription::parse(body, &self.limits)?;
-        self.check_count(&offer, self.local.len(), self.limits.max_sections)?;
-        self.pending = Pending::Asked(Box::new(offer));
-        Ok(())
-    }
-
-    /// The streams of the peer's offer that can be decided on.
-    pub fn offered(&self) -> Vec<OfferedStream> {
-        let Pending::Asked(offer) = &self.pending else {
-            return Vec::new();
-        };
-        offer
-            .sections()
-            .iter()
-            .enumerate()
-            .filter_map(|(index, section)| self.offered_stream(index, section.message()?))
-            .collect()
-    }
-
-    fn offered_stream(&self, index: usize, section: &MessageSection) -> Option<OfferedStream> {
-        if section.is_refused() {
-            return None;
-        }
-        let change = match self.streams.get(index).and_then(Option::as_ref) {
-            None => StreamChange::New,
-            Some(before) if section.path.as_ref() != Some(&before.remote_path) => StreamChange::Replaced,
-            Some(before) if before.remote.fingerprints != section.fingerprints => StreamChange::Replaced,
-            Some(before) if says_the_same(section, &before.remote) => StreamChange::Unchanged,
-            Some(_) => StreamChange::Updated,
-        };
-        Some(OfferedStream {
-            index,
-            change,
-            section: section.clone(),
-        })
-    }
-
-    /// Names in the description under way whose addresses decide whether there is a middlebox (RFC 6714 §4.4). Only needed
-    /// where [`LocalStream::cema`] is used; a name that nobody resolves is taken to be no sign of one.
-    pub fn names_to_resolve(&self) -> Vec<String> {
-        match &self.pending {
-            Pending::Asked(offer) => self.names_of(offer),
-            Pending::Nothing | Pending::Offered(..) => Vec::new(),
-        }
-    }
-
-    /// The same for an answer that has come, before it is given to [`on_answer`](Self::on_answer).
-    pub fn names_in_answer(&self, body: &[u8]) -> Vec<String> {
-        SessionDescription::parse(body, &self.limits)
-            .map_or_else(|_| Vec::new(), |answer| self.names_of(&answer))
-    }
-
-    fn names_of(&self, description: &SessionDescription) -> Vec<String> {
-        let mut names: Vec<_> = description
-            .sections()
-            .iter()
-            .filter_map(Section::message)
-            .flat_map(|section| self.names.unresolved(section))
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
-    /// Answers the peer's offer. `decide` is asked for each stream of MSRP; everything else is refused in its place.
-    ///
-    /// # Errors
-    /// [`NegotiationError::Refused`] where no stream can be accepted, with what SIP has to answer; the others are mistakes
-    /// of the caller. In either case the offer is over, and all is as it was before it.
-    pub fn answer(
-        &mut self,
-        mut decide: impl FnMut(&OfferedStream) -> Decision,
-    ) -> Result<(Vec<u8>, Agreement), NegotiationError> {
-        let Pending::Asked(offer) = std::mem::replace(&mut self.pending, Pending::Nothing) else {
-            return Err(NegotiationError::NoOffer);
-        };
-        let mut agreement = Agreement::default();
-        let mut sections = Vec::with_capacity(offer.sections().len());
-        let mut streams = Vec::with_capacity(offer.sections().len());
-        let mut why: Option<RefusalReason> = None;
-        for (index, section) in offer.sections().iter().enumerate() {
-            let before = self.streams.get(index).and_then(Option::as_ref);
-            match self.answer_section(index, section, before, &mut decide)? {
-                Ok((answered, stream)) => {
-                    agreement.streams.push(stream.clone());
-                    sections.push(Section::Message(Box::new(answered)));
-                    streams.push(Some(stream));
-                }
-                Err(reason) => {
-                    agreement.ended(before);
-                    sections.push(section.to_refused());
-                    streams.push(None);
-                    if let Some(reason) = reason {
-                        agreement.refused.push(index);
-                        if why.as_ref().is_none_or(|known| known.weight() < reason.weight()) {
-                            why = Some(reason);
-                        }
-                    }
-                }
-            }
-        }
-        if let Some(reason) = why
-            && agreement.streams.is_empty()
-        {
-            return Err(Refusal::from(reason).into());
-        }
-        check_unique(
-            streams
-                .iter()
-                .flatten()
-                .map(|stream: &NegotiatedStream| &stream.local),
-        )?;
-        let description = SessionDescription::new(self.origin.clone(), sections.clone()).with_time_of(&offer);
-        let body = self.say(description);
-        self.streams = streams;
-        self.local = sections;
-        Ok((body, agreement))
-    }
-
-    /// The answer to one line. `Err(None)`: the peer does not want it itself.
-    fn answer_section(
-        &self,
-        index: usize,
-        section: &Section,
-        before: Option<&NegotiatedStream>,
-        decide: &mut impl FnMut(&OfferedStream) -> Decision,
-    ) -> Result<Result<(MessageSection, NegotiatedStream), Option<RefusalReason>>, NegotiationError> {
-        if section.is_refused() {
-            return Ok(Err(None));
-        }
-        let section = match section {
-            Section::Message(section) => section,
-            Section::Other(section) => {
-                return Ok(Err(Some(match section.problem() {
-                    SectionError::Media => RefusalReason::NoMessageMedia,
-                    SectionError::Protocol => RefusalReason::Transport,
-                    problem => RefusalReason::Section(problem.clone()),
-                })));
-            }
-        };
-        let Some(offered) = self.offered_stream(index, section) else {
-            return Ok(Err(None));
-        };
-        let local = match decide(&offered) {
-            Decision::Accept(local) => {
-                local.check()?;
-                *local
-            }
-            Decision::Keep => match before {
-                Some(before) => before.local.clone(),
-                None => return Ok(Err(Some(RefusalReason::Declined))),
-            },
-            Decision::Decline => return Ok(Err(Some(RefusalReason::Declined))),
-        };
-        Ok(pair::answer(index, section, &local, before, &self.names)
-            .map(|(answered, mut stream)| {
-                stream.change = stream.change_from(before);
-                (answered, stream)
-            })
-            .map_err(Some))
     }
 
     /// A body for the answer to OPTIONS: what we understand, without any stream (RFC 3264 §9).

@@ -1,8 +1,11 @@
 //! One offered stream and one answer to it: who connects, and whereto.
 
-use msrp_core::grammar::{AcceptEntry, AcceptTypes, MediaType, Path, Scheme};
+use msrp_core::{
+    grammar::{AcceptEntry, AcceptTypes, MediaType, Path, Scheme},
+    node::Fingerprint,
+};
 
-use super::{LocalStream, NegotiatedStream, RefusalReason, StreamChange, cema::Names, stream::proves};
+use super::{LocalStream, NegotiatedStream, RefusalReason, StreamChange, cema::Names};
 use crate::{
     sdp::{Direction, FileAttributes, MessageSection, Setup},
     session::Role,
@@ -138,7 +141,8 @@ fn connect_to(by_address: bool, section: &MessageSection) -> Option<(String, u16
 fn check(stream: &NegotiatedStream, before: Option<&NegotiatedStream>) -> Result<(), RefusalReason> {
     let relays = stream.remote_path.len() > 1 || stream.local.has_relay();
     let (own, peer) = (stream.local.path.first(), stream.remote_path.first());
-    if !relays && own.scheme() != peer.scheme() {
+    let promised = stream.remote.protocol.is_tls() && own.scheme() == Scheme::Msrp;
+    if promised || (!relays && own.scheme() != peer.scheme()) {
         return Err(RefusalReason::Tls);
     }
     if stream.role == Role::Active && !stream.local.has_relay() && !peer.is_tcp() {
@@ -146,7 +150,7 @@ fn check(stream: &NegotiatedStream, before: Option<&NegotiatedStream>) -> Result
     }
     let fingerprints = &stream.remote.fingerprints;
     let hashed = peer.scheme() == Scheme::Msrps && !relays && !fingerprints.is_empty();
-    if hashed && !fingerprints.iter().any(proves) {
+    if hashed && !fingerprints.iter().any(Fingerprint::is_strong) {
         return Err(RefusalReason::FingerprintHash);
     }
     match (

@@ -1,9 +1,6 @@
 //! What both sides have agreed on for one stream.
 
-use msrp_core::{
-    grammar::Path,
-    node::{Fingerprint, Trust},
-};
+use msrp_core::{grammar::Path, node::Trust};
 
 use super::LocalStream;
 use crate::{
@@ -89,7 +86,7 @@ impl NegotiatedStream {
             .remote
             .fingerprints
             .iter()
-            .filter(|one| proves(one))
+            .filter(|one| one.is_strong())
             .cloned()
             .collect();
         if proving.is_empty() {
@@ -114,6 +111,7 @@ impl NegotiatedStream {
             params.max_size = octets;
         }
         params.relay = relay;
+        params.client_identity = !self.local.fingerprints.is_empty();
         params.connect = self.connect.clone();
         params
     }
@@ -150,9 +148,4 @@ pub(super) fn says_the_same(a: &MessageSection, b: &MessageSection) -> bool {
     a.port = b.port;
     a.address.clone_from(&b.address);
     a == *b
-}
-
-/// Whether a fingerprint proves anything: SHA-1 and what is older does not.
-pub(super) fn proves(fingerprint: &Fingerprint) -> bool {
-    matches!(fingerprint.hash.as_str(), "sha-256" | "sha-384" | "sha-512")
 }

@@ -56,7 +56,7 @@ impl Address {
         };
         // What follows a slash is of multicast.
         let host = line.connection_address.split('/').next().unwrap_or_default();
-        Some(Self {
+        (!host.is_empty()).then(|| Self {
             host: host.to_owned(),
             v6,
         })

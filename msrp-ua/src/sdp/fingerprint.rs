@@ -29,15 +29,6 @@ pub(super) fn parse(value: &str) -> Result<Fingerprint, SectionError> {
     Ok(Fingerprint { hash, value })
 }
 
-/// As the attribute's value.
-pub(super) fn print(fingerprint: &Fingerprint) -> String {
-    format!(
-        "{} {}",
-        fingerprint.hash.to_ascii_lowercase(),
-        hex(&fingerprint.value)
-    )
-}
-
 /// `2HEX *(":" 2HEX)`.
 pub(super) fn octets(text: &str) -> Option<Vec<u8>> {
     text.split(':')

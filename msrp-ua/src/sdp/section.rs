@@ -291,7 +291,7 @@ impl MessageSection {
                 value,
             });
         };
-        if !self.accept_types.is_empty() {
+        if !self.accept_types.is_empty() || !self.is_refused() {
             put("accept-types", Some(self.accept_types.to_string()));
         }
         if let Some(types) = &self.accept_wrapped_types {
@@ -310,7 +310,7 @@ impl MessageSection {
             put("msrp-cema", None);
         }
         for fingerprint in &self.fingerprints {
-            put("fingerprint", Some(fingerprint::print(fingerprint)));
+            put("fingerprint", Some(fingerprint.to_string()));
         }
         if !self.is_refused() || self.direction != Direction::SendRecv {
             put(self.direction.as_str(), None);

@@ -3,11 +3,16 @@
 use msrp_core::{
     codec::Head,
     grammar::{Scheme, StatusCode},
-    node::ConnectionHandle,
+    node::{ConnectionHandle, Fingerprint, Security, Trust},
 };
 
 use super::SessionState;
-use crate::{event::UserAgentEvent, names::SessionId, timers::UaTimer, user_agent::UserAgent};
+use crate::{
+    event::{SessionLoss, UserAgentEvent},
+    names::SessionId,
+    timers::UaTimer,
+    user_agent::UserAgent,
+};
 
 impl UserAgent {
     /// The session that a request is for, bound to its connection by now (RFC 4975 §5.4 and §7.3).
@@ -52,9 +57,34 @@ impl UserAgent {
                 if self.relay_of(id).is_some_and(|relay| relay != connection) {
                     return Err(StatusCode::WRONG_CONNECTION);
                 }
+                if !self.presents_right_certificate(id, connection) {
+                    self.lose_session(id, SessionLoss::Certificate);
+                    return Err(StatusCode::FORBIDDEN);
+                }
                 self.bind(id, connection);
                 Ok(id)
             }
+        }
+    }
+
+    /// Whether a peer that has connected is who its SDP says by the fingerprint of its certificate (RFC 8122 §6.2). Where no
+    /// certificate was presented the request has to be enough (RFC 6135 §4.3), unless the configuration demands one.
+    fn presents_right_certificate(&self, id: SessionId, connection: ConnectionHandle) -> bool {
+        let Some(Trust::Fingerprints(expected)) = self.sessions.get(id).map(|session| &session.params.trust)
+        else {
+            return true;
+        };
+        let security = self
+            .table
+            .get(connection)
+            .map(|(connection, _)| &connection.peer().security);
+        match security {
+            Some(Security::Tls(peer)) => match &peer.certificate {
+                Some(certificate) => Fingerprint::any_matches(expected, certificate),
+                None => !self.config.demand_certificates,
+            },
+            // Whether it may be in the clear has been decided before.
+            _ => true,
         }
     }
 

@@ -55,11 +55,14 @@ pub struct SessionParams {
     /// The application itself tells by [`UserAgent::report`](crate::UserAgent::report) what became of each message, where
     /// otherwise success is reported as soon as all of it has come. Default off.
     pub manual_reports: bool,
-    /// What makes the peer's certificate trustworthy where we connect by TLS. Default by name and issuer.
+    /// What makes the peer's certificate trustworthy where we connect by TLS. Default by name and issuer. Fingerprints also
+    /// hold for the certificate with which the peer connects to us, if it presents one.
     pub trust: Trust,
     /// Where to connect instead of to the first URI of the peer's path: a middlebox (RFC 6714). A certificate has to name the
     /// URI's host all the same. Not used with a relay of our own.
     pub connect: Option<(String, u16)>,
+    /// Whether to present our own certificate where we connect, because our SDP tells its fingerprint (RFC 8122 §6.2).
+    pub client_identity: bool,
 }
 
 impl SessionParams {
@@ -82,6 +85,7 @@ impl SessionParams {
             manual_reports: false,
             trust: Trust::Pki,
             connect: None,
+            client_identity: false,
         }
     }
 
@@ -120,6 +124,12 @@ impl SessionParams {
     /// Sets what makes the peer's certificate trustworthy.
     pub fn with_trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
+        self
+    }
+
+    /// Presents our own certificate where we connect.
+    pub fn with_client_identity(mut self) -> Self {
+        self.client_identity = true;
         self
     }
 

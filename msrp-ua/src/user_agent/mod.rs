@@ -170,7 +170,7 @@ impl UserAgent {
             Some(relay) => Some(self.relay_for(relay, &params.local)?),
             None => None,
         };
-        let authority = Authority::of(params.remote.first(), &params.trust);
+        let authority = Authority::of_session(&params);
         let (role, registration) = (params.role, params.relay);
         let state = match role {
             Role::Active => SessionState::Connecting,

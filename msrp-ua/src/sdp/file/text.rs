@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use msrp_core::grammar::MediaType;
 
+use crate::sdp::attribute::is_token;
+
 /// What is left of a value.
 pub(super) struct Cursor<'a>(&'a str);
 
@@ -52,7 +54,7 @@ impl<'a> Cursor<'a> {
         let mut media_type = base.to_owned();
         self.0 = rest;
         while let Some(parameter) = self.0.strip_prefix(';') {
-            let (name, value) = parameter.split_once('=')?;
+            let (name, value) = parameter.split_once('=').filter(|(name, _)| is_token(name))?;
             self.0 = value;
             let value = if value.starts_with('"') {
                 self.quoted()?
