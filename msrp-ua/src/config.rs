@@ -4,6 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use msrp_core::connection::ConnectionConfig;
 
+use crate::call::CallConfig;
+
 /// Bounds and times of a [`UserAgent`](crate::UserAgent).
 ///
 /// Memory beyond that of its connections ([`ConnectionConfig`]): the octets of all messages that are put together,
@@ -35,6 +37,7 @@ pub struct UserAgentConfig {
     pub(crate) allow_plain_auth: bool,
     pub(crate) behind_tls_terminator: bool,
     pub(crate) demand_certificates: bool,
+    pub(crate) calls: CallConfig,
 }
 
 impl UserAgentConfig {
@@ -64,7 +67,14 @@ impl UserAgentConfig {
             allow_plain_auth: false,
             behind_tls_terminator: false,
             demand_certificates: false,
+            calls: CallConfig::default(),
         }
+    }
+
+    /// Bounds and times of calls, and what their streams may carry.
+    pub fn calls(mut self, config: CallConfig) -> Self {
+        self.calls = config;
+        self
     }
 
     /// Bounds and times of each connection.

@@ -89,6 +89,9 @@ pub(crate) struct Peer {
     pub(crate) delayed: Delayed,
     /// The chunk that is coming in.
     pub(crate) current: Option<CurrentChunk>,
+    /// Sessions of which the peer knows more than we do: its answer is on its way. Nothing more is read before it is here,
+    /// because it says whether this is the peer (RFC 8122).
+    pub(crate) early: BTreeSet<SessionId>,
     /// It stands in the queue of those that are not pulled because nobody pulls our events.
     pub(crate) stalled: bool,
     /// An accepted connection has to bind a session by then.
@@ -97,6 +100,13 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// A session is bound to it from now on.
+    pub(crate) fn take_session(&mut self, session: SessionId) {
+        self.sessions.insert(session);
+        self.idle_since = None;
+        self.bind_by = None;
+    }
+
     pub(crate) fn is_unused(&self) -> bool {
         self.sessions.is_empty() && self.registrations.is_empty()
     }
@@ -118,6 +128,13 @@ pub(crate) struct Pending {
     authority: Authority,
     sessions: Vec<SessionId>,
     registrations: Vec<RegistrationId>,
+}
+
+impl Pending {
+    /// A session waits no more.
+    pub(crate) fn forget(&mut self, session: SessionId) {
+        self.sessions.retain(|&waiting| waiting != session);
+    }
 }
 
 impl UserAgent {

@@ -62,6 +62,33 @@ pub enum CommandError {
         /// The peer's bound.
         limit: u64,
     },
+    /// The call is not, or no longer, known, or not in a state for this.
+    #[error("unknown call, or not now")]
+    UnknownCall,
+    /// The call has no such stream.
+    #[error("unknown stream")]
+    UnknownStream,
+    /// As many calls exist as may.
+    #[error("more than {limit} calls")]
+    TooManyCalls {
+        /// The bound.
+        limit: usize,
+    },
+    /// The call has as many streams as it may.
+    #[error("more than {limit} streams in the call")]
+    TooManyStreams {
+        /// The bound.
+        limit: usize,
+    },
+    /// As many files of the call wait for the peer's word as may.
+    #[error("more than {limit} files wait for the peer's word")]
+    TooManyFiles {
+        /// The bound.
+        limit: usize,
+    },
+    /// One side holds the stream, so that no messages go this way.
+    #[error("the stream is on hold")]
+    OnHold,
     /// AUTH goes over TLS only (RFC 4976 §9.2), unless the configuration says otherwise.
     #[error("a relay's URI has to be msrps")]
     PlainRelay,

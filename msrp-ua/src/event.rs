@@ -10,10 +10,11 @@ use msrp_core::{
 };
 
 use crate::{
+    call::{CallChange, CallEnd, CallStream, FileOutcome, IncomingCall, StreamId, StreamProposal},
     cpim::CpimHead,
     imdn::Disposition,
     names::{IncomingKey, OutgoingKey, RegistrationId, SessionId},
-    sip::{PageId, SipAction, SipAnswer, SipPage},
+    sip::{CallId, PageId, SipAction, SipAnswer, SipPage},
 };
 
 /// What a user agent tells its application.
@@ -32,6 +33,72 @@ pub enum UserAgentEvent {
         page: PageId,
         /// Its final answer; 408 where none came.
         answer: SipAnswer,
+    },
+    /// Somebody calls; [`UserAgent::answer_call`](crate::UserAgent::answer_call) or
+    /// [`refuse_call`](crate::UserAgent::refuse_call) answers.
+    IncomingCall(Box<IncomingCall>),
+    /// Our call has been heard of: 180 rings, 183 and others say that it is under way.
+    CallProgress {
+        /// The call.
+        call: CallId,
+        /// The code of the provisional response, 101 to 199.
+        code: u16,
+    },
+    /// A call stands. Its sessions are there, and messages can be sent; [`SessionReady`](Self::SessionReady) tells of each when
+    /// it has its connection. A peer that is quick may have said something in one before this.
+    CallEstablished {
+        /// The call.
+        call: CallId,
+        /// Its streams.
+        streams: Vec<CallStream>,
+        /// Those that were offered and not accepted.
+        refused: Vec<StreamId>,
+    },
+    /// The peer wants more streams in a call: [`UserAgent::answer_streams`](crate::UserAgent::answer_streams) answers.
+    StreamsOffered {
+        /// The call.
+        call: CallId,
+        /// What is new.
+        streams: Vec<StreamProposal>,
+    },
+    /// Streams have come, changed or gone in a call.
+    StreamsChanged {
+        /// The call.
+        call: CallId,
+        /// How.
+        changes: Vec<CallChange>,
+    },
+    /// The peer has refused an offer of ours within a call; the call is as it was.
+    OfferRefused {
+        /// The call.
+        call: CallId,
+        /// With what.
+        answer: SipAnswer,
+    },
+    /// What has become of a file; exactly one for each stream of a file that was not refused by us.
+    FileEnded {
+        /// The call.
+        call: CallId,
+        /// The stream.
+        stream: StreamId,
+        /// What.
+        outcome: FileOutcome,
+    },
+    /// A call is over; exactly one for each call, in whatever way it ends. Of a call that is refused because its offer cannot
+    /// be accepted nothing but this is told.
+    CallEnded {
+        /// The call.
+        call: CallId,
+        /// Why.
+        reason: CallEnd,
+    },
+    /// A session of a call has lost its connection, and is being set up anew: what is sent waits, and
+    /// [`SessionReady`](Self::SessionReady) tells when it goes on (RFC 4975 §5.4).
+    SessionSuspended {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        reason: SessionLoss,
     },
     /// The session is bound to a connection: messages flow in both directions (RFC 4975 §5.4).
     SessionReady {
@@ -211,6 +278,37 @@ impl fmt::Debug for UserAgentEvent {
             Self::IncomingPage(page) => page.fmt(f),
             Self::PageAnswered { page, answer } => {
                 show("PageAnswered", &[("page", page), ("answer", answer)])
+            }
+            Self::IncomingCall(call) => call.fmt(f),
+            Self::CallProgress { call, code } => show("CallProgress", &[("call", call), ("code", code)]),
+            Self::CallEstablished {
+                call,
+                streams,
+                refused,
+            } => show(
+                "CallEstablished",
+                &[("call", call), ("streams", streams), ("refused", refused)],
+            ),
+            Self::StreamsOffered { call, streams } => {
+                show("StreamsOffered", &[("call", call), ("streams", streams)])
+            }
+            Self::StreamsChanged { call, changes } => {
+                show("StreamsChanged", &[("call", call), ("changes", changes)])
+            }
+            Self::OfferRefused { call, answer } => {
+                show("OfferRefused", &[("call", call), ("answer", answer)])
+            }
+            Self::FileEnded {
+                call,
+                stream,
+                outcome,
+            } => show(
+                "FileEnded",
+                &[("call", call), ("stream", stream), ("outcome", outcome)],
+            ),
+            Self::CallEnded { call, reason } => show("CallEnded", &[("call", call), ("reason", reason)]),
+            Self::SessionSuspended { session, reason } => {
+                show("SessionSuspended", &[("session", session), ("reason", reason)])
             }
             Self::SessionReady { session } => show("SessionReady", &[("session", session)]),
             Self::SessionLost { session, reason } => {

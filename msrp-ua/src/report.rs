@@ -54,7 +54,7 @@ impl UserAgent {
             received.success_due = false;
             received.failure_report != FailureReport::No
         };
-        if wanted {
+        if wanted && !received.back.is_empty() {
             let (message_id, back) = (received.message_id, received.back.clone());
             let range = ByteRange::whole(received.size);
             self.send_report(session, message_id, back, code, range);

@@ -3,6 +3,7 @@
 use crate::{
     names::{IncomingKey, RegistrationId, SessionId},
     session::SessionState,
+    sip::CallId,
     user_agent::UserAgent,
 };
 
@@ -22,6 +23,8 @@ pub(crate) enum UaTimer {
     Reassembly(IncomingKey),
     /// A relay's path has to be renewed.
     Refresh(RegistrationId),
+    /// Something of a call is due.
+    Call(CallId),
     /// A connection has no session.
     Unused(msrp_core::node::ConnectionHandle),
 }
@@ -63,6 +66,7 @@ impl UserAgent {
                     }
                 }
                 UaTimer::Refresh(id) => self.refresh_when_due(id),
+                UaTimer::Call(id) => self.on_call_timer(id),
                 UaTimer::Unused(handle) => {
                     let Some((connection, peer)) = self.table.get_mut(handle) else {
                         continue;

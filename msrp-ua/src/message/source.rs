@@ -30,36 +30,50 @@ pub trait MessageSource: Send {
     /// # Errors
     /// [`SourceError`] where there will be none though the message has not ended.
     fn pull(&mut self, most: usize) -> Result<Pull, SourceError>;
+
+    /// Goes back to the first octet, so that the message can be sent once more when its session has lost its connection and
+    /// is set up again (RFC 4975 §5.4). False, which is what it says unless a source does it better, means that it cannot:
+    /// then [`DeliveryUnknown`](crate::UserAgentEvent::DeliveryUnknown) is told of the message.
+    fn rewind(&mut self) -> bool {
+        false
+    }
 }
 
 /// A message that is all there.
 #[derive(Clone, Debug)]
 pub struct FromBytes {
     octets: Bytes,
-    size: u64,
+    /// Where the next octet to be pulled stands.
+    at: usize,
 }
 
 impl FromBytes {
     /// These octets.
     pub fn new(octets: impl Into<Bytes>) -> Self {
-        let octets = octets.into();
         Self {
-            size: octets.len() as u64,
-            octets,
+            octets: octets.into(),
+            at: 0,
         }
     }
 }
 
 impl MessageSource for FromBytes {
     fn size(&self) -> Option<u64> {
-        Some(self.size)
+        Some(self.octets.len() as u64)
     }
 
     fn pull(&mut self, most: usize) -> Result<Pull, SourceError> {
-        if self.octets.is_empty() {
+        let end = self.at.saturating_add(most).min(self.octets.len());
+        if self.at == end {
             return Ok(Pull::End);
         }
-        let most = most.min(self.octets.len());
-        Ok(Pull::Octets(self.octets.split_to(most)))
+        let octets = self.octets.slice(self.at..end);
+        self.at = end;
+        Ok(Pull::Octets(octets))
+    }
+
+    fn rewind(&mut self) -> bool {
+        self.at = 0;
+        true
     }
 }

@@ -219,14 +219,18 @@ impl UserAgent {
         registration.until = Some(self.now + expires);
         self.timers.insert((refresh_at, UaTimer::Refresh(id)));
         let expires = self.life_of(id).unwrap_or(expires);
-        self.push_event(UserAgentEvent::Registered {
-            registration: id,
-            path: sdp_path(&use_path, &local),
-            local,
-            use_path,
-            expires,
-            renewed,
-        });
+        let path = sdp_path(&use_path, &local);
+        // Those that are for a call are its affair.
+        if !self.on_call_registered(id, &path) {
+            self.push_event(UserAgentEvent::Registered {
+                registration: id,
+                path,
+                local,
+                use_path,
+                expires,
+                renewed,
+            });
+        }
         if let Some(UsedBy::Outer(outer)) = used_by {
             // Its path begins with this one.
             match (self.relay_connection(outer), handle) {

@@ -305,6 +305,7 @@ impl UserAgent {
     /// Removes a registration; its connection has one user less.
     fn take_registration(&mut self, id: RegistrationId) -> Option<Registration> {
         let registration = self.registrations.0.remove(&id)?;
+        self.calls.forget_registration(id);
         if let Some(handle) = registration.connection {
             if let Some((_, peer)) = self.table.get_mut(handle) {
                 peer.registrations.remove(&id);
@@ -329,6 +330,7 @@ impl UserAgent {
 
     /// A registration has failed at this relay.
     fn lose_registration_at(&mut self, id: RegistrationId, relay: Uri, reason: RegistrationLoss) {
+        let owner = self.calls.owner_of(id);
         let Some(registration) = self.take_registration(id) else {
             return;
         };
@@ -338,11 +340,14 @@ impl UserAgent {
             ?reason,
             "registration lost"
         );
-        self.push_event(UserAgentEvent::RegistrationLost {
-            registration: id,
-            relay: relay.clone(),
-            reason,
-        });
+        match owner {
+            Some(owner) => self.on_call_registration_lost(id, owner, &reason),
+            None => self.push_event(UserAgentEvent::RegistrationLost {
+                registration: id,
+                relay: relay.clone(),
+                reason,
+            }),
+        }
         match registration.used_by {
             Some(UsedBy::Outer(outer)) => self.lose_registration_at(outer, relay, RegistrationLoss::Inner),
             used_by => self.lose_user(used_by),

@@ -50,9 +50,10 @@ impl UserAgent {
             return Err(StatusCode::NO_SUCH_SESSION);
         }
         match session.state {
-            SessionState::Bound(bound) if bound == connection => Ok(id),
-            SessionState::Bound(_) => Err(StatusCode::WRONG_CONNECTION),
-            SessionState::AwaitingBind(_) | SessionState::Connecting => {
+            SessionState::Bound(bound) | SessionState::Early(bound) if bound == connection => Ok(id),
+            SessionState::Bound(_) | SessionState::Early(_) => Err(StatusCode::WRONG_CONNECTION),
+            SessionState::Suspended => Err(StatusCode::NO_SUCH_SESSION),
+            SessionState::AwaitingBind(_) | SessionState::Connecting | SessionState::Offered => {
                 // What goes through a relay comes over the connection on which the relay was asked, and over no other.
                 if self.relay_of(id).is_some_and(|relay| relay != connection) {
                     return Err(StatusCode::WRONG_CONNECTION);
@@ -69,7 +70,7 @@ impl UserAgent {
 
     /// Whether a peer that has connected is who its SDP says by the fingerprint of its certificate (RFC 8122 §6.2). Where no
     /// certificate was presented the request has to be enough (RFC 6135 §4.3), unless the configuration demands one.
-    fn presents_right_certificate(&self, id: SessionId, connection: ConnectionHandle) -> bool {
+    pub(super) fn presents_right_certificate(&self, id: SessionId, connection: ConnectionHandle) -> bool {
         let Some(Trust::Fingerprints(expected)) = self.sessions.get(id).map(|session| &session.params.trust)
         else {
             return true;
@@ -100,21 +101,33 @@ impl UserAgent {
             return;
         };
         tracing::debug!(session = id.0, "session bound");
+        if session.state == SessionState::Offered {
+            session.state = SessionState::Early(connection);
+            let through_relay = session.params.relay.is_some();
+            if let Some((_, peer)) = self.table.get_mut(connection) {
+                peer.take_session(id);
+                // What comes through a relay is vouched for by it, and others use its connection too.
+                if !through_relay {
+                    peer.early.insert(id);
+                }
+            }
+            return;
+        }
         session.state = SessionState::Bound(connection);
         session.wants_lane = !session.waiting.is_empty();
         let wants_lane = session.wants_lane;
         if let Some(interval) = self.config.keep_alive {
+            session.silent_since = Some(self.now);
             self.timers.insert((self.now + interval, UaTimer::KeepAlive(id)));
         }
         if let Some((_, peer)) = self.table.get_mut(connection) {
-            peer.sessions.insert(id);
-            peer.idle_since = None;
-            peer.bind_by = None;
+            peer.take_session(id);
             if wants_lane {
                 peer.want_lanes.push_back(id);
             }
         }
         self.push_event(UserAgentEvent::SessionReady { session: id });
+        self.on_session_bound(id);
         self.start_waiting(connection);
     }
 }

@@ -1,5 +1,6 @@
 //! Sessions: what signalling agreed on, and which connection they are bound to (RFC 4975 §5.4).
 
+mod again;
 mod bind;
 mod params;
 
@@ -13,15 +14,17 @@ use msrp_core::{grammar::MessageId, node::ConnectionHandle};
 
 pub use self::params::{Receive, Role, SessionParams};
 use crate::{
+    call::{IncomingFile, StreamId},
     message::incoming::{Received, RefusedMessage},
     names::{IncomingKey, OutgoingKey, SessionId},
+    sip::CallId,
 };
 
 /// How far a session has got.
 ///
 /// ```text
-///   active:   Connecting ──connected──▶ Bound ──connection lost, 481──▶ (gone)
-///   passive:  AwaitingBind ──first request──▶ Bound
+///   active:   Connecting ──connected──▶ Bound ──connection lost, 481──▶ (gone), or in a call:
+///   passive:  AwaitingBind ──first request──▶ Bound ─────────────▶ Suspended ──re-INVITE──▶ Connecting, AwaitingBind
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SessionState {
@@ -31,6 +34,12 @@ pub(crate) enum SessionState {
     AwaitingBind(Instant),
     /// Bound to this connection.
     Bound(ConnectionHandle),
+    /// Its connection is lost, and a call sees to it that there is another.
+    Suspended,
+    /// Its URI has been offered: the peer, who knows it before we know the peer's, may connect (RFC 3264 §5.1).
+    Offered,
+    /// The peer has done so. Nothing can be sent before its answer is here.
+    Early(ConnectionHandle),
 }
 
 /// One session.
@@ -56,6 +65,16 @@ pub(crate) struct Session {
     pub(crate) refused: VecDeque<RefusedMessage>,
     /// Media types that the peer has answered with 415 (RFC 4975 §10.6).
     pub(crate) refused_types: Vec<String>,
+    /// How often it was set up anew.
+    pub(crate) generation: u16,
+    /// Since when the next keep-alive waits for its time.
+    pub(crate) silent_since: Option<Instant>,
+    /// The call that it belongs to, and which of its streams it is.
+    pub(crate) call: Option<(CallId, StreamId)>,
+    /// It has been bound before, so that it is worth having another connection.
+    pub(crate) was_ready: bool,
+    /// The one message that is to come in it.
+    pub(crate) file: Option<Box<IncomingFile>>,
 }
 
 impl Session {
@@ -72,6 +91,11 @@ impl Session {
             received: VecDeque::new(),
             refused: VecDeque::new(),
             refused_types: Vec::new(),
+            generation: 0,
+            silent_since: None,
+            call: None,
+            was_ready: false,
+            file: None,
         }
     }
 
@@ -82,8 +106,19 @@ impl Session {
 
     pub(crate) fn connection(&self) -> Option<ConnectionHandle> {
         match self.state {
+            SessionState::Bound(connection) | SessionState::Early(connection) => Some(connection),
+            SessionState::Connecting
+            | SessionState::AwaitingBind(_)
+            | SessionState::Suspended
+            | SessionState::Offered => None,
+        }
+    }
+
+    /// Its connection, if messages may be sent on it.
+    pub(crate) fn sends_on(&self) -> Option<ConnectionHandle> {
+        match self.state {
             SessionState::Bound(connection) => Some(connection),
-            SessionState::Connecting | SessionState::AwaitingBind(_) => None,
+            _ => None,
         }
     }
 }
@@ -123,11 +158,31 @@ impl Sessions {
     }
 
     pub(crate) fn remove(&mut self, id: SessionId) -> Option<Session> {
-        let session = self.by_id.remove(&id)?;
-        if let Some(session_id) = session.params.local.session_id() {
+        self.unlink(id);
+        self.by_id.remove(&id)
+    }
+
+    /// Requests do not find the session any more.
+    pub(crate) fn unlink(&mut self, id: SessionId) {
+        if let Some(session) = self.by_id.get(&id)
+            && let Some(session_id) = session.params.local.session_id()
+            && self.by_session_id.get(session_id) == Some(&id)
+        {
             self.by_session_id.remove(session_id);
         }
-        Some(session)
+    }
+
+    /// Gives a session that was unlinked what was agreed on anew; false if its session-id is taken.
+    pub(crate) fn relink(&mut self, id: SessionId, params: SessionParams) -> bool {
+        let (Some(session), Some(session_id)) = (self.by_id.get_mut(&id), params.local.session_id()) else {
+            return false;
+        };
+        if self.by_session_id.contains_key(session_id) {
+            return false;
+        }
+        self.by_session_id.insert(session_id.into(), id);
+        session.params = params;
+        true
     }
 
     pub(crate) fn find(&self, session_id: &str) -> Option<SessionId> {

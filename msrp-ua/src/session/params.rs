@@ -52,6 +52,9 @@ pub struct SessionParams {
     pub max_size: u64,
     /// What becomes of incoming messages. Default [`Receive::Whole`].
     pub receive: Receive,
+    /// Whether messages may be sent: what holds a call holds them too (RFC 3264 §8.4). What is said about messages, such as
+    /// IMDN and isComposing, always may. Default yes.
+    pub may_send: bool,
     /// The application itself tells by [`UserAgent::report`](crate::UserAgent::report) what became of each message, where
     /// otherwise success is reported as soon as all of it has come. Default off.
     pub manual_reports: bool,
@@ -82,6 +85,7 @@ impl SessionParams {
             accepts: everything,
             max_size: 1024 * 1024,
             receive: Receive::Whole,
+            may_send: true,
             manual_reports: false,
             trust: Trust::Pki,
             connect: None,

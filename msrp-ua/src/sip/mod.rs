@@ -14,15 +14,19 @@
 mod action;
 mod adapter;
 mod input;
+mod loopback;
 mod name;
 mod page;
 #[cfg(feature = "rsipstack")]
 pub mod rsipstack;
+mod scripted;
 
 pub use self::{
     action::{SipAction, SipInvite, SipReply},
     adapter::{Signalling, SipAdapter, SipError},
     input::{IncomingInvite, SipAnswer, SipInput},
+    loopback::{SipFaults, SipLoopback},
     name::{CallId, PageId, SipHeader, SipParty},
     page::SipPage,
+    scripted::{ScriptedAdapter, SipScript},
 };

@@ -20,6 +20,7 @@ impl UserAgent {
             return;
         };
         entry.begun = true;
+        let tag = tag::bodiless(id, entry.generation);
         let Some(handle) = entry.connection() else { return };
         let Some((connection, peer)) = self.table.get_mut(handle) else {
             return;
@@ -33,7 +34,7 @@ impl UserAgent {
                 headers: &[("Message-ID", message_id.as_bytes()), ("Byte-Range", b"1-0/0")],
                 body: None,
                 failure_report: FailureReport::Yes,
-                tag: Some(tag::bodiless(id)),
+                tag: Some(tag),
             },
         );
         match sent {
@@ -49,15 +50,26 @@ impl UserAgent {
 
     /// It is time to send something in a session.
     pub(crate) fn keep_alive(&mut self, id: SessionId) {
+        let now = self.now;
         if let Some(interval) = self.config.keep_alive
-            && self.sessions.get(id).is_some()
+            && let Some(entry) = self.sessions.get_mut(id)
+            // One that was set up anew since has a timer of its own.
+            && entry.silent_since.is_some_and(|since| since + interval <= now)
         {
-            self.timers.insert((self.now + interval, UaTimer::KeepAlive(id)));
+            entry.silent_since = Some(now);
+            self.timers.insert((now + interval, UaTimer::KeepAlive(id)));
             self.send_bodiless(id);
         }
     }
 
-    pub(super) fn on_bodiless_outcome(&mut self, id: SessionId, outcome: &Outcome) {
+    pub(super) fn on_bodiless_outcome(&mut self, id: SessionId, generation: u16, outcome: &Outcome) {
+        if self
+            .sessions
+            .get(id)
+            .is_none_or(|entry| entry.generation != generation)
+        {
+            return;
+        }
         let code = match outcome {
             Outcome::Response { code, .. } if code.is_success() => return,
             Outcome::Response { code, .. } => *code,

@@ -24,6 +24,7 @@ use msrp_core::{
 
 pub use self::command::UserAgentCommand;
 use crate::{
+    call::Calls,
     config::UserAgentConfig,
     connect::{Authority, Peer, Pending},
     conversation::Conversation,
@@ -33,6 +34,7 @@ use crate::{
     names::{IncomingKey, OutgoingKey, SessionId},
     relay_client::Registrations,
     session::{Role, Session, SessionParams, SessionState, Sessions},
+    sip::SipAction,
     timers::UaTimer,
 };
 
@@ -57,6 +59,7 @@ pub struct UserAgent {
     /// Octets of incoming messages that are put together in memory.
     pub(crate) buffered: usize,
     pub(crate) registrations: Registrations,
+    pub(crate) calls: Calls,
     pub(crate) pending: Vec<Pending>,
     pub(crate) timers: BTreeSet<(Instant, UaTimer)>,
     pub(crate) actions: VecDeque<Action<Infallible>>,
@@ -98,6 +101,7 @@ impl UserAgent {
             calendar: None,
             buffered: 0,
             registrations: Registrations::default(),
+            calls: Calls::default(),
             pending: Vec::new(),
             timers: BTreeSet::new(),
             actions: VecDeque::new(),
@@ -161,35 +165,49 @@ impl UserAgent {
     /// # Errors
     /// [`CommandError`].
     pub fn open_session(&mut self, params: SessionParams) -> Result<SessionId, CommandError> {
+        let id = self.enter_session(params)?;
+        self.start_session(id);
+        Ok(id)
+    }
+
+    /// Enters a session that has not begun.
+    pub(crate) fn enter_session(&mut self, params: SessionParams) -> Result<SessionId, CommandError> {
         self.check_running()?;
         let limit = self.config.max_sessions;
         if self.sessions.len() >= limit {
             return Err(CommandError::TooManySessions { limit });
         }
-        let relay = match params.relay {
-            Some(relay) => Some(self.relay_for(relay, &params.local)?),
-            None => None,
-        };
-        let authority = Authority::of_session(&params);
-        let (role, registration) = (params.role, params.relay);
-        let state = match role {
-            Role::Active => SessionState::Connecting,
-            Role::Passive => SessionState::AwaitingBind(self.now + self.config.bind_timeout),
-        };
-        let session = Session::new(params, state);
+        if let Some(relay) = params.relay {
+            self.relay_for(relay, &params.local)?;
+        }
+        let session = Session::new(params, SessionState::Suspended);
         let id = self.sessions.insert(session).ok_or(CommandError::LocalUri)?;
+        Ok(id)
+    }
+
+    /// Connects a session whose parameters are known, or waits for the peer to do so.
+    pub(crate) fn start_session(&mut self, id: SessionId) {
+        let bind_by = self.now + self.config.bind_timeout;
+        let Some(entry) = self.sessions.get_mut(id) else {
+            return;
+        };
+        let (role, registration) = (entry.params.role, entry.params.relay);
+        let authority = Authority::of_session(&entry.params);
+        entry.state = match role {
+            Role::Active => SessionState::Connecting,
+            Role::Passive => SessionState::AwaitingBind(bind_by),
+        };
         if let Some(registration) = registration {
             self.use_registration(registration, id);
         }
+        let relay = registration.and_then(|relay| self.relay_connection(relay));
         match (relay, role) {
             (Some(handle), Role::Active) => self.begin_session(id, handle),
             (None, Role::Active) => self.connect_session(id, authority),
             (_, Role::Passive) => {
-                self.timers
-                    .insert((self.now + self.config.bind_timeout, UaTimer::Bind(id)));
+                self.timers.insert((bind_by, UaTimer::Bind(id)));
             }
         }
-        Ok(id)
     }
 
     /// Ends a session, as signalling has agreed (BYE). Messages under way are abandoned; late requests get 481.
@@ -203,6 +221,7 @@ impl UserAgent {
     /// Ends everything: sessions are closed, connections flushed and closed, and nothing new is taken.
     pub fn shut_down(&mut self) {
         self.draining = true;
+        self.end_calls();
         let ids: Vec<_> = self.sessions.iter().map(|(id, _)| id).collect();
         for id in ids {
             self.end_session(id);
@@ -281,6 +300,9 @@ impl UserAgent {
         if let Some(handle) = connection {
             if let Some((_, peer)) = self.table.get_mut(handle) {
                 peer.sessions.remove(&id);
+                if peer.early.remove(&id) {
+                    self.table.mark_ready(handle);
+                }
             }
             self.note_unused(handle);
         }
@@ -293,13 +315,43 @@ impl UserAgent {
 
     /// A session is over for a reason of the MSRP side.
     pub(crate) fn lose_session(&mut self, id: SessionId, reason: SessionLoss) {
-        if self.end_session(id).is_some() {
-            tracing::debug!(session = id.0, ?reason, "session lost");
-            self.push_event(UserAgentEvent::SessionLost { session: id, reason });
+        if self.recover(id, &reason) {
+            tracing::debug!(session = id.0, ?reason, "session suspended");
+            return;
+        }
+        let call = self.sessions.get(id).and_then(|session| session.call);
+        match call {
+            // The stream goes with its session.
+            Some((call, stream)) => self.lose_stream(call, stream, reason),
+            None if self.end_session(id).is_some() => {
+                tracing::debug!(session = id.0, ?reason, "session lost");
+                self.push_event(UserAgentEvent::SessionLost { session: id, reason });
+            }
+            None => {}
         }
     }
 
     pub(crate) fn push_event(&mut self, event: UserAgentEvent) {
+        if !self.calls.transfers.is_empty() {
+            self.note_transfer(&event);
+        }
         self.events.push_back(event);
+    }
+
+    /// The next action for SIP, out of its turn among other events.
+    pub(crate) fn take_sip_action(&mut self) -> Option<SipAction> {
+        self.settle_calls();
+        let at = self
+            .events
+            .iter()
+            .position(|event| matches!(event, UserAgentEvent::Sip(_)))?;
+        match self.events.remove(at) {
+            Some(UserAgentEvent::Sip(action)) => Some(*action),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining
     }
 }

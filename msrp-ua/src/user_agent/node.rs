@@ -135,6 +135,9 @@ impl Node for UserAgent {
     }
 
     fn poll_event(&mut self) -> Option<UserAgentEvent> {
+        if self.has_unsettled_calls() {
+            self.settle_calls();
+        }
         let event = self.events.pop_front();
         if !self.stalled.is_empty() && self.events.len() <= self.config.max_events / 2 {
             self.resume_stalled();

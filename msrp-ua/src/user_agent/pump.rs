@@ -31,7 +31,7 @@ impl UserAgent {
                 return;
             };
             let current = peer.current.map(|chunk| chunk.message);
-            let waits = current.is_some_and(|message| self.is_undecided(message));
+            let waits = !peer.early.is_empty() || current.is_some_and(|message| self.is_undecided(message));
             let full = self.events_full();
             let now = self.now;
             let Some((connection, peer)) = self.table.get_mut(handle) else {
@@ -122,16 +122,22 @@ impl UserAgent {
                 tracked,
                 ..
             } => {
-                if let tag::Tagged::Message(key) = tag::read(tag) {
+                if let tag::Tagged::Message(key, attempt) = tag::read(tag)
+                    && self.is_current_attempt(key, attempt)
+                {
                     self.on_chunk_sent(key, range, flag, tracked);
                 }
             }
             Event::TransactionEnded {
                 tag, range, outcome, ..
             } => match tag::read(tag) {
-                tag::Tagged::Message(key) => self.on_chunk_outcome(key, range, &outcome),
+                tag::Tagged::Message(key, attempt) => {
+                    if self.is_current_attempt(key, attempt) {
+                        self.on_chunk_outcome(key, range, &outcome);
+                    }
+                }
                 tag::Tagged::Registration(id) => self.on_auth_outcome(id, outcome),
-                tag::Tagged::Bodiless(id) => self.on_bodiless_outcome(id, &outcome),
+                tag::Tagged::Bodiless(id, generation) => self.on_bodiless_outcome(id, generation, &outcome),
             },
             Event::Writable { outgoing } => {
                 let key = self

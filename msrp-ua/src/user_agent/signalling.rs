@@ -17,7 +17,14 @@ impl UserAgent {
             SipInput::PageAnswered { page, answer } => {
                 self.push_event(UserAgentEvent::PageAnswered { page, answer });
             }
-            _ => {}
+            SipInput::Invite(invite) => self.on_invite(*invite),
+            SipInput::Reinvite { call, offer } => self.on_reinvite(call, offer),
+            SipInput::Progress { call, code } => self.on_progress(call, code),
+            SipInput::Accepted { call, answer } => self.on_accepted(call, answer),
+            SipInput::Refused { call, answer } => self.on_call_refused(call, answer),
+            SipInput::Acknowledged { call, answer } => self.on_acknowledged(call, answer),
+            SipInput::Cancelled { call } => self.on_cancelled(call),
+            SipInput::Ended { call, answer } => self.on_ended(call, answer),
         }
     }
 

@@ -7,7 +7,7 @@ use msrp_core::{
     grammar::{ByteRange, ContinuationFlag, MediaType, MessageId, StatusCode, SuccessReport},
 };
 
-use super::{Assembly, CurrentChunk, Destination, Extent, Incoming};
+use super::{Assembly, CurrentChunk, Destination, Extent, Incoming, SinkBox};
 use crate::{
     event::{AbortReason, UserAgentEvent},
     names::{IncomingKey, SessionId},
@@ -33,6 +33,7 @@ impl UserAgent {
             .unwrap_or(ByteRange::WHOLE_UNKNOWN);
         let content_type = head.content_type().ok_or(StatusCode::BAD_REQUEST)?;
         let max_incoming = self.config.max_incoming;
+        let max_uris = self.config.connection.limits().max_uris;
         let entry = self
             .sessions
             .get_mut(session)
@@ -75,6 +76,10 @@ impl UserAgent {
         if let Some(message) = known {
             if let Some(incoming) = self.incoming.get_mut(&message) {
                 incoming.touched = self.now;
+                if incoming.back.is_empty() {
+                    // The session was set up anew: the message comes once more, from elsewhere.
+                    incoming.back = Bytes::copy_from_slice(head.from_path(max_uris).map_err(bad)?.raw());
+                }
             }
             return Ok(chunk(message));
         }
@@ -117,6 +122,18 @@ impl UserAgent {
             .iter()
             .any(|received| received.message_id == message_id);
         let receive = entry.params.receive;
+        let file = entry.file.is_some();
+        let known = duplicate && file;
+        let sink = if known {
+            None
+        } else {
+            self.claim_file(session, message)?
+        };
+        let quiet = receive == Receive::Whole || known;
+        let entry = self
+            .sessions
+            .get_mut(session)
+            .ok_or(StatusCode::NO_SUCH_SESSION)?;
         entry.incoming.insert(message_id, message);
         self.incoming.insert(
             message,
@@ -125,10 +142,12 @@ impl UserAgent {
                 message_id,
                 content_type: content_type.to_owned(),
                 disposition: disposition.clone(),
-                destination: match receive {
-                    Receive::Whole => Destination::Whole(Assembly::default()),
-                    Receive::Stream => Destination::Stream,
-                    Receive::Ask => Destination::Undecided,
+                destination: match (sink, receive) {
+                    _ if known => Destination::Nowhere,
+                    (Some(SinkBox(sink)), _) => Destination::Sink(sink),
+                    (None, Receive::Whole) => Destination::Whole(Assembly::default()),
+                    (None, Receive::Stream) => Destination::Stream,
+                    (None, Receive::Ask) => Destination::Undecided,
                 },
                 extent: Extent::default(),
                 duplicate,
@@ -143,7 +162,7 @@ impl UserAgent {
             self.now + self.config.reassembly_timeout,
             UaTimer::Reassembly(message),
         ));
-        if receive != Receive::Whole {
+        if !quiet {
             self.push_event(UserAgentEvent::IncomingMessage {
                 session,
                 message,
@@ -198,6 +217,7 @@ impl UserAgent {
                     let part = data.slice((first - offset) as usize..=(end - offset) as usize);
                     match destination {
                         Destination::Sink(sink) => failed |= sink.write(first, &part).is_err(),
+                        Destination::Nowhere => {}
                         _ => told.push((first, part)),
                     }
                 }

@@ -52,6 +52,9 @@ impl UserAgent {
             return;
         };
         let size = incoming.extent.total.unwrap_or_default();
+        if matches!(incoming.destination, Destination::Nowhere) {
+            return;
+        }
         let remembered = self.config.remembered;
         if let Some(entry) = self.sessions.get_mut(incoming.session) {
             entry.received.push_back(Received {
@@ -120,7 +123,9 @@ impl UserAgent {
             AbortReason::Sender => self.refuse_later(session, id, StatusCode::STOP_SENDING, true),
             AbortReason::SessionEnded => {}
         }
-        self.push_event(UserAgentEvent::MessageAborted { message: key, reason });
+        if !matches!(incoming.destination, Destination::Nowhere) {
+            self.push_event(UserAgentEvent::MessageAborted { message: key, reason });
+        }
         // Its connection may have waited for a decision on it.
         if let Some(handle) = self.connection_of(session) {
             self.table.mark_ready(handle);
@@ -166,6 +171,10 @@ impl UserAgent {
         let Some(incoming) = self.incoming.get(&key) else {
             return;
         };
+        // Where the way back is gone with its connection there is nobody to tell.
+        if incoming.back.is_empty() {
+            return;
+        }
         if !code.is_success() && incoming.failure_report == FailureReport::No {
             return;
         }

@@ -30,6 +30,8 @@ enum Destination {
     Whole(Assembly),
     Stream,
     Sink(Box<dyn MessageSink>),
+    /// It has come before, and goes nowhere.
+    Nowhere,
 }
 
 /// A message that is coming in.
@@ -44,7 +46,7 @@ pub(crate) struct Incoming {
     /// When something of it came last.
     pub(crate) touched: Instant,
     /// What a REPORT about it needs: the path back.
-    back: Bytes,
+    pub(crate) back: Bytes,
     failure_report: FailureReport,
     success_report: SuccessReport,
     /// The last chunk that came to its end, as it really was.

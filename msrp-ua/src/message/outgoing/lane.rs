@@ -87,7 +87,7 @@ impl UserAgent {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        let Some(handle) = entry.connection() else { return };
+        let Some(handle) = entry.sends_on() else { return };
         if !std::mem::replace(&mut entry.wants_lane, true)
             && let Some((_, peer)) = self.table.get_mut(handle)
         {
@@ -128,6 +128,10 @@ impl UserAgent {
             let Some(entry) = self.sessions.get_mut(session) else {
                 return Started::Nothing;
             };
+            if entry.sends_on() != Some(handle) {
+                entry.wants_lane = false;
+                return Started::Nothing;
+            }
             let Some(&key) = entry.waiting.front() else {
                 entry.wants_lane = false;
                 return Started::Nothing;
@@ -142,10 +146,11 @@ impl UserAgent {
                 continue;
             };
             let (total, report) = (outgoing.total, outgoing.message.failure_report);
+            let tag = tag::message(key, outgoing.attempt);
             let Some((connection, peer)) = self.table.get_mut(handle) else {
                 return Started::Nothing;
             };
-            let Ok(lane) = connection.open_send(template, 1, total, report, tag::message(key)) else {
+            let Ok(lane) = connection.open_send(template, 1, total, report, tag) else {
                 return Started::Full;
             };
             peer.lanes.insert(lane, key);

@@ -1,5 +1,6 @@
 //! Messages that we send: from a source into a lane, and what becomes of them.
 
+mod again;
 mod lane;
 mod outcome;
 
@@ -120,6 +121,8 @@ pub(crate) struct Outgoing {
     delivered: bool,
     /// It is kept to understand late reports only.
     retired: bool,
+    /// How often its session has been set up anew since it was given to us.
+    attempt: u16,
 }
 
 impl std::fmt::Debug for Outgoing {
@@ -136,7 +139,19 @@ fn type_name(media_type: &MediaType) -> String {
     format!("{}/{}", media_type.main_type(), media_type.subtype()).to_ascii_lowercase()
 }
 
+/// Whether a message is about messages, so that directions do not concern it (RFC 4975 §8.9).
+fn is_control(media_type: &MediaType) -> bool {
+    media_type.is("message", "imdn+xml") || media_type.is("application", "im-iscomposing+xml")
+}
+
 impl UserAgent {
+    /// Whether the peer has been asked to report on a message, and has not.
+    pub(crate) fn expects_report(&self, key: OutgoingKey) -> bool {
+        self.outgoing.get(&key).is_some_and(|outgoing| {
+            outgoing.message.success_report == SuccessReport::Yes && !outgoing.delivered
+        })
+    }
+
     /// Sends a message in a session. It waits until the session is bound; then it goes by its own lane, a long one cut
     /// where others want to be heard.
     ///
@@ -156,6 +171,9 @@ impl UserAgent {
         let name = type_name(&media_type);
         if entry.params.peer_accepts.accepts(&media_type).is_none() || entry.refused_types.contains(&name) {
             return Err(CommandError::NotAccepted(name));
+        }
+        if !entry.params.may_send && !is_control(&media_type) {
+            return Err(CommandError::OnHold);
         }
         let total = message.source.size();
         if let (Some(size), Some(limit)) = (total, entry.params.peer_max_size)
@@ -189,6 +207,7 @@ impl UserAgent {
                 accepted: false,
                 delivered: false,
                 retired: false,
+                attempt: 0,
             },
         );
         if let Some(entry) = self.sessions.get_mut(session) {
