@@ -92,6 +92,11 @@ fn anchor_sdp() {
 }
 
 #[test]
+fn composing() {
+    replay("composing", 5000);
+}
+
+#[test]
 fn connection_ops() {
     replay("connection_ops", 1000);
 }
@@ -109,6 +114,11 @@ fn connection_ops_by_chance() {
 }
 
 #[test]
+fn cpim() {
+    replay("cpim", 5000);
+}
+
+#[test]
 fn decode_split() {
     replay("decode_split", 5000);
 }
@@ -121,6 +131,11 @@ fn digest_params() {
 #[test]
 fn head_edit() {
     replay("head_edit", 5000);
+}
+
+#[test]
+fn imdn() {
+    replay("imdn", 5000);
 }
 
 #[test]

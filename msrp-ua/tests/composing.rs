@@ -1,4 +1,5 @@
 //! isComposing: the examples of RFC 3994, when something is told, and how long it is believed.
+#![allow(clippy::disallowed_methods, reason = "tests begin at any time")]
 
 use std::time::{Duration, Instant, UNIX_EPOCH};
 

@@ -55,7 +55,7 @@ pub enum FileVerdict {
     /// It could not be kept.
     Sink,
     /// It did not come to its end.
-    Broken(Partial),
+    Broken(Box<Partial>),
 }
 
 /// What there is of a file whose transfer broke off.
@@ -279,7 +279,7 @@ impl MessageSink for VerifyingSink {
     }
 
     fn abort(&mut self) {
-        self.end(FileVerdict::Broken(Partial::new(self.hasher.clone())));
+        self.end(FileVerdict::Broken(Box::new(Partial::new(self.hasher.clone()))));
         match &mut self.inner {
             Inner::Plain(sink, ..) => sink.abort(),
             Inner::Again(sink, _) => sink.abort(),
