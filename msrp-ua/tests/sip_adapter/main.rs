@@ -1,5 +1,9 @@
 //! The provided adapter, over real loopback sockets: each row of the contract of `SipAdapter`.
 
 mod calls;
+mod digest;
 mod pages;
+mod peer;
 mod side;
+mod streams;
+mod wire;
