@@ -1,6 +1,9 @@
 //! What the programs of this package share.
 
+pub mod api;
+pub mod chat;
 pub mod config_file;
+pub mod endpoint;
 pub mod failure;
 pub mod hosts;
 pub mod http;

@@ -12,7 +12,8 @@ use super::{
 /// What a client needs for its TLS connections.
 #[derive(Clone, Debug)]
 pub struct ClientTls {
-    roots: RootCertStore,
+    /// None where every certificate is trusted.
+    roots: Option<RootCertStore>,
     identity: Option<Identity>,
     chained: Arc<ClientConfig>,
 }
@@ -23,7 +24,20 @@ impl ClientTls {
     /// # Errors
     /// [`TlsConfigError::Refused`].
     pub fn new(roots: RootCertStore, identity: Option<Identity>) -> Result<Self, TlsConfigError> {
-        let chained = client_config(Some(&roots), None, None)?;
+        Self::with(Some(roots), identity)
+    }
+
+    /// Trusts every certificate where a target names no fingerprint: for trying out. Whoever is in between can read and
+    /// change everything.
+    ///
+    /// # Errors
+    /// [`TlsConfigError::Refused`].
+    pub fn danger_trust_anyone(identity: Option<Identity>) -> Result<Self, TlsConfigError> {
+        Self::with(None, identity)
+    }
+
+    fn with(roots: Option<RootCertStore>, identity: Option<Identity>) -> Result<Self, TlsConfigError> {
+        let chained = client_config(roots.as_ref(), None, None)?;
         Ok(Self {
             roots,
             identity,
@@ -38,8 +52,11 @@ impl ClientTls {
     pub fn config_for(&self, target: &Target) -> Result<(Arc<ClientConfig>, bool), TlsConfigError> {
         let identity = self.identity.as_ref().filter(|_| target.client_identity);
         match &target.trust {
-            Trust::Pki if identity.is_none() => Ok((self.chained.clone(), true)),
-            Trust::Pki => Ok((client_config(Some(&self.roots), identity, None)?, true)),
+            Trust::Pki if identity.is_none() => Ok((self.chained.clone(), self.roots.is_some())),
+            Trust::Pki => Ok((
+                client_config(self.roots.as_ref(), identity, None)?,
+                self.roots.is_some(),
+            )),
             Trust::Fingerprints(expected) => {
                 Ok((client_config(None, identity, Some(strongest(expected)?))?, false))
             }
@@ -48,6 +65,7 @@ impl ClientTls {
     }
 }
 
+/// Trusts the certificates that are expected; else those that chain to roots; else all.
 fn client_config(
     roots: Option<&RootCertStore>,
     identity: Option<&Identity>,
@@ -58,11 +76,10 @@ fn client_config(
         .with_safe_default_protocol_versions()
         .map_err(refused)?;
     let builder = match (roots, expected) {
-        (_, Some(expected)) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(ByFingerprint::new(provider, Some(expected)))),
         (Some(roots), None) => builder.with_root_certificates(roots.clone()),
-        (None, None) => builder.with_root_certificates(RootCertStore::empty()),
+        (_, expected) => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(ByFingerprint::new(provider, expected))),
     };
     let config = match identity {
         Some(identity) => builder

@@ -34,6 +34,11 @@ impl ServerTls {
     pub fn new(config: Arc<ServerConfig>, chained: bool) -> Self {
         Self { config, chained }
     }
+
+    /// The configuration, for listeners of other protocols.
+    pub fn config(&self) -> &Arc<ServerConfig> {
+        &self.config
+    }
 }
 
 /// The configuration of a TLS listener: TLS 1.2 with forward secrecy and TLS 1.3.

@@ -137,6 +137,24 @@ fn without_roots_nobody_is_trusted_and_without_tls_nothing_is_tried() {
     }
 }
 
+#[test]
+fn who_trusts_anyone_is_told_that_nobody_is_verified() {
+    let made = self_signed(&["whoever.example.com"]);
+    for kind in KINDS {
+        let anyone = ClientTls::danger_trust_anyone(None).unwrap();
+        let (outcome, heard) = connect(kind, tls(&made), anyone.clone(), Trust::Pki, false);
+        let Security::Tls(peer) = outcome.unwrap().security else {
+            panic!("not TLS")
+        };
+        assert!(peer.verified_names.is_empty());
+        assert!(heard.is_some());
+        // A fingerprint that is expected still has to be the one.
+        let other = Trust::Fingerprints(vec![sha256_fingerprint(b"other")]);
+        let (outcome, _) = connect(kind, tls(&made), anyone, other, false);
+        assert!(matches!(outcome, Err(ConnectFailure::Tls(_))));
+    }
+}
+
 // shows: 4975-5.4-12, 4975-14.4-01, 4975-14.4-05
 #[test]
 fn a_fingerprint_makes_a_self_signed_certificate_trustworthy_whatever_its_name() {

@@ -1,0 +1,24 @@
+//! A user agent that other programs drive over HTTP; `--help` says how to use it.
+
+use std::process::ExitCode;
+
+use msrp_examples::{
+    api::{Options, Settings, run},
+    config_file, logging,
+};
+
+fn main() -> ExitCode {
+    let outcome = config_file::options::<Options>()
+        .and_then(Settings::new)
+        .and_then(|settings| {
+            logging::start();
+            run(&settings)
+        });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("msrp-api: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The part of the command line that all programs with a user agent have.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Who the user agent is, where it listens, and whom it trusts.
+#[derive(Clone, Debug, Default, Args)]
+pub struct EndpointOptions {
+    /// Configuration file (TOML): every flag can stand in it, by its name; flags on the command line win.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Who I am: the address of record, such as sip:alice@example.com.
+    #[arg(long, value_name = "SIPURI")]
+    pub aor: Option<String>,
+    /// My name for people.
+    #[arg(long, value_name = "NAME")]
+    pub display_name: Option<String>,
+    /// Where to listen for SIP: udp://IP:PORT, tcp://IP:PORT or tls://IP:PORT. May be repeated; port 0 takes a free one.
+    #[arg(long, value_name = "URL", help_heading = "SIP")]
+    pub sip: Vec<String>,
+    /// The SIP server through which requests go, such as "sip:proxy.example.com;transport=tcp".
+    #[arg(long, value_name = "SIPURI", help_heading = "SIP")]
+    pub proxy: Option<String>,
+    /// Register the address of record, so that calls to it come here.
+    #[arg(long, help_heading = "SIP")]
+    pub register: bool,
+    /// The password for the SIP server, or @FILE in which it stands.
+    #[arg(long, value_name = "PASSWORD", help_heading = "SIP")]
+    pub password: Option<String>,
+    /// The user that the password belongs to. [default: the user in --aor]
+    #[arg(long, value_name = "NAME", help_heading = "SIP")]
+    pub user: Option<String>,
+    /// Where to accept MSRP: msrp://IP:PORT for TCP, msrps://IP:PORT for TLS. [default: msrp:// at the address of the first
+    /// --sip, on a free port]
+    #[arg(long, value_name = "URL", help_heading = "MSRP")]
+    pub msrp: Option<String>,
+    /// The name or address by which others reach this machine; needed where --msrp or --sip listens on all addresses.
+    #[arg(long, value_name = "NAME", help_heading = "MSRP")]
+    pub host: Option<String>,
+    /// A relay to be reached through, such as "msrps://relay.example.com:2855;tcp". May be repeated: a chain, the nearest
+    /// first.
+    #[arg(long, value_name = "URI", help_heading = "MSRP")]
+    pub relay: Vec<String>,
+    /// Who I am at the relays. [default: the user in --aor]
+    #[arg(long, value_name = "NAME", help_heading = "MSRP")]
+    pub relay_user: Option<String>,
+    /// The password for the relays, or @FILE in which it stands. [default: that of --password]
+    #[arg(long, value_name = "PASSWORD", help_heading = "MSRP")]
+    pub relay_password: Option<String>,
+    /// Accept files that others offer, into this folder. Without it files are refused.
+    #[arg(long, value_name = "DIR", help_heading = "Files")]
+    pub save_dir: Option<PathBuf>,
+    /// The largest file that is accepted. [default: no limit]
+    #[arg(long, value_name = "BYTES", help_heading = "Files")]
+    pub max_file: Option<u64>,
+    /// Trust the relay whose certificate has this SHA-256 fingerprint, such as "AB:CD:…", as msrp-relay prints it.
+    #[arg(long, value_name = "HEX", help_heading = "TLS")]
+    pub fingerprint: Option<String>,
+    /// Roots (PEM) that the certificates of relays, SIP servers and peers have to chain to.
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    pub ca: Option<PathBuf>,
+    /// Trust every certificate: for trying out. Whoever is in between can read and change everything.
+    #[arg(long, help_heading = "TLS")]
+    pub insecure: bool,
+    /// My certificate chain (PEM), for tls:// and msrps://. Without it one is made that others know by its fingerprint in SDP.
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    pub cert: Option<PathBuf>,
+    /// The private key (PEM) of the certificate.
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    pub key: Option<PathBuf>,
+}

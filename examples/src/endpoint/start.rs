@@ -1,0 +1,209 @@
+//! From settings to a user agent with its sockets and its SIP stack.
+
+use std::{
+    fs,
+    path::Path,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use msrp_core::{
+    grammar::Scheme,
+    node::{Fingerprint, Target, Trust},
+};
+use msrp_transport::{
+    DriverConfig,
+    dns::{DnsConfig, DnsResolver},
+    driver::{Driver, Handle},
+    layer::Incoming,
+    listen::ListenAddress,
+    runtime::TokioRuntime,
+    tls_config::{
+        ClientCertificates, ClientTls, Identity, RootCertStore, format_fingerprint, roots_from_pem,
+        server_config,
+    },
+};
+use msrp_ua::{
+    RelayAccount, UserAgent, UserAgentConfig, UserAgentEvent,
+    call::CallConfig,
+    sip::{
+        SipParty,
+        rsipstack::{
+            RegistrationState, RsipAdapter, RsipConfig, SipCredentials, SipRegistration, StartError,
+        },
+    },
+};
+use tokio::sync::mpsc;
+
+use super::EndpointSettings;
+use crate::{failure::Failure, identity::self_signed, signalling};
+
+/// A user agent that runs.
+pub(super) struct Started {
+    pub(super) handle: Handle<UserAgent>,
+    pub(super) events: mpsc::Receiver<UserAgentEvent>,
+    /// Where it listens.
+    pub(super) urls: Vec<String>,
+    pub(super) relays: Vec<RelayAccount>,
+}
+
+fn asked(flag: &str, error: impl std::fmt::Display) -> Failure {
+    Failure::Asked(format!("{flag}: {error}"))
+}
+
+/// Starts everything; has to be on tokio.
+///
+/// # Errors
+/// [`Failure`].
+pub(super) async fn start(settings: &EndpointSettings) -> Result<Started, Failure> {
+    let identity = identity(settings)?;
+    let client = client_tls(settings, identity.clone())?;
+    let seed = crate::seed().map_err(|error| Failure::Ran(format!("no randomness: {error}")))?;
+    let tls = settings.msrp.scheme == Scheme::Msrps;
+    let fingerprints = identity
+        .as_ref()
+        .filter(|_| tls)
+        .map(Identity::fingerprint)
+        .into_iter()
+        .collect();
+    let config = UserAgentConfig::new(settings.reached_at(), settings.msrp.address.port(), tls)
+        .allow_plain_auth(true)
+        .calls(CallConfig::new().with_fingerprints(fingerprints));
+    let mut agent = UserAgent::new(Instant::now(), config, seed);
+    agent.set_calendar(SystemTime::now());
+    let mut driver = Driver::new(agent, DriverConfig::new(), TokioRuntime::current());
+    driver.set_client_tls(client.clone());
+    if let Ok(dns) = DnsConfig::system() {
+        driver.set_resolver(DnsResolver::new(dns));
+    }
+    let server = identity
+        .as_ref()
+        .map(|identity| server_config(identity, ClientCertificates::Ignored))
+        .transpose()
+        .map_err(|error| asked("--cert", error))?;
+    let incoming = Incoming::from(server.clone().filter(|_| tls));
+    let (_, local) = driver
+        .listen(settings.msrp, incoming)
+        .map_err(|error| asked("--msrp", error))?;
+    let host = settings.reached_at();
+    driver.node_mut().set_authority(host, local.port());
+    let listening = ListenAddress {
+        address: local,
+        ..settings.msrp
+    };
+
+    let mut adapter = RsipAdapter::start(sip_config(
+        settings,
+        &client,
+        server.map(|tls| tls.config().clone()),
+    )?)
+    .map_err(|error| match error {
+        StartError::Listen(..) | StartError::NoCertificate(_) => asked("--sip", error),
+        StartError::Invalid(_) => asked("--aor, --proxy", error),
+        error => Failure::Ran(error.to_string()),
+    })?;
+    let mut urls: Vec<String> = adapter.listening().iter().map(ToString::to_string).collect();
+    urls.push(listening.to_string());
+    if settings.register {
+        match adapter.registered().await {
+            RegistrationState::Registered(time) => {
+                tracing::info!(seconds = time.as_secs(), "registered");
+            }
+            RegistrationState::Failed(answer) => {
+                return Err(Failure::Ran(format!("--register: the SIP server says {answer}")));
+            }
+            state => return Err(Failure::Ran(format!("--register: {state:?}"))),
+        }
+    }
+    let relays = relays(settings);
+    let (handle, events) = signalling::join(driver, adapter);
+    Ok(Started {
+        handle,
+        events,
+        urls,
+        relays,
+    })
+}
+
+fn sip_config(
+    settings: &EndpointSettings,
+    client: &ClientTls,
+    server: Option<Arc<msrp_transport::tls_config::ServerConfig>>,
+) -> Result<RsipConfig, Failure> {
+    let mut config = RsipConfig::new(&settings.aor);
+    if let Some(name) = &settings.display_name {
+        config.aor = SipParty::new(&settings.aor).with_display_name(name);
+    }
+    config.listen = settings.sip.clone();
+    config.outbound_proxy = settings.proxy.clone();
+    config.public_host = settings.host.clone();
+    if let Some((user, password)) = &settings.credentials {
+        config = config.with_credentials(SipCredentials::new(user, password));
+    }
+    if settings.register {
+        config = config.with_registration(SipRegistration::default());
+    }
+    // The name is checked against each host that is connected to.
+    let (tls, _) = client
+        .config_for(&Target::new(Scheme::Msrps, "sip.invalid", None))
+        .map_err(|error| asked("--ca", error))?;
+    config.tls_client = Some(tls);
+    config.tls_server = server;
+    Ok(config)
+}
+
+fn relays(settings: &EndpointSettings) -> Vec<RelayAccount> {
+    let Some((user, password)) = &settings.relay_credentials else {
+        return Vec::new();
+    };
+    let trust = match &settings.fingerprint {
+        Some(fingerprint) => Trust::Fingerprints(vec![fingerprint.clone()]),
+        None => Trust::Pki,
+    };
+    settings
+        .relays
+        .iter()
+        .map(|relay| {
+            if relay.scheme() == Scheme::Msrp {
+                tracing::warn!(relay = relay.host_str(), "AUTH goes without encryption (msrp://)");
+            }
+            RelayAccount::new(relay.clone(), user, password).with_trust(trust.clone())
+        })
+        .collect()
+}
+
+fn read(flag: &str, path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| asked(flag, format!("cannot read {}: {error}", path.display())))
+}
+
+/// Our certificate: that of the files, or one that is made where one is needed.
+fn identity(settings: &EndpointSettings) -> Result<Option<Identity>, Failure> {
+    if let Some((cert, key)) = &settings.certificate {
+        let identity = Identity::from_pem(&read("--cert", cert)?, &read("--key", key)?)
+            .map_err(|error| asked("--cert, --key", error))?;
+        return Ok(Some(identity));
+    }
+    if !settings.needs_identity() {
+        return Ok(None);
+    }
+    let host = settings.reached_at().trim_matches(['[', ']']).to_owned();
+    let (identity, _) = self_signed(&[host]).map_err(|error| asked("--host", error))?;
+    let fingerprint: Fingerprint = identity.fingerprint();
+    tracing::info!(
+        fingerprint = format_fingerprint(&fingerprint),
+        "self-signed certificate"
+    );
+    Ok(Some(identity))
+}
+
+fn client_tls(settings: &EndpointSettings, identity: Option<Identity>) -> Result<ClientTls, Failure> {
+    if settings.insecure {
+        tracing::warn!("certificates are not checked (--insecure)");
+        return ClientTls::danger_trust_anyone(identity).map_err(|error| asked("--insecure", error));
+    }
+    let roots = match &settings.ca {
+        Some(path) => roots_from_pem(&read("--ca", path)?).map_err(|error| asked("--ca", error))?,
+        None => RootCertStore::empty(),
+    };
+    ClientTls::new(roots, identity).map_err(|error| asked("--cert", error))
+}
