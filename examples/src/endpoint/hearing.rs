@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use msrp_ua::{
-    UserAgent, UserAgentEvent,
+    RegistrationLoss, SessionLoss, UserAgent, UserAgentEvent,
     call::{
         CallAnswer, CallChange, CallEnd, CallStream, FileOutcome, IncomingCall, ProposalKind, StreamAnswer,
         StreamId, StreamProposal,
@@ -79,7 +79,7 @@ impl State {
                 let (code, regular) = how(&reason);
                 heard.events.push(Event::Ended {
                     session: call.to_string(),
-                    reason: reason.to_string(),
+                    reason: why(&reason),
                     code,
                     regular,
                 });
@@ -406,6 +406,24 @@ fn how(end: &CallEnd) -> (Option<u16>, bool) {
         CallEnd::Cancelled => (Some(487), false),
         CallEnd::TimedOut => (Some(408), false),
         _ => (None, false),
+    }
+}
+
+/// Why a call ended, in words.
+fn why(end: &CallEnd) -> String {
+    match end {
+        CallEnd::Relay(RegistrationLoss::Credentials) => {
+            "the relay does not know this user, or not with this password".to_owned()
+        }
+        CallEnd::Relay(RegistrationLoss::Connect(failure)) => {
+            format!("the relay cannot be reached: {failure}")
+        }
+        CallEnd::Relay(RegistrationLoss::Refused(code)) => {
+            format!("the relay refuses: {code} {}", code.phrase())
+        }
+        CallEnd::Lost(SessionLoss::Connect(failure)) => format!("the peer cannot be reached: {failure}"),
+        CallEnd::Lost(SessionLoss::NotBound) => "nobody came to the MSRP session".to_owned(),
+        end => end.to_string(),
     }
 }
 

@@ -284,11 +284,12 @@ impl Endpoint {
         let session = session.to_owned();
         self.visit(move |agent, state| {
             let (_, chat) = state.chat(&session)?;
-            Ok(if active {
-                agent.typing(chat)?;
+            let told = if active {
+                agent.typing(chat)
             } else {
-                agent.stopped_typing(chat)?;
-            })
+                agent.stopped_typing(chat)
+            };
+            Ok(told?)
         })
         .await
     }
@@ -309,7 +310,7 @@ impl Endpoint {
             let message = heard
                 .filter(|(id, _)| *id == message_id)
                 .map(|(_, message)| *message)
-                .last()
+                .next_back()
                 .ok_or_else(|| {
                     Refusal::Unknown(format!(
                         "no message {message_id} has come in session {session} of late"
