@@ -46,6 +46,7 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
+    // shows: 5547-6-25, 3862-4.4-01
     #[test]
     fn times_are_written_in_utc_and_read_in_any_zone() {
         assert_eq!(

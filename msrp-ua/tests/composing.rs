@@ -1,15 +1,20 @@
 //! isComposing: the examples of RFC 3994, when something is told, and how long it is believed.
 #![allow(clippy::disallowed_methods, reason = "tests begin at any time")]
 
+mod pair;
+
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use msrp_ua::{
+    OutgoingMessage, UserAgentEvent,
     composing::{
-        Composer, ComposerConfig, Composing, ComposingError, ComposingState, IsComposing, WatchConfig,
+        COMPOSING_TYPE, Composer, ComposerConfig, Composing, ComposingError, ComposingState, IsComposing,
+        WatchConfig,
     },
     cpim::{Address, CpimBuilder, CpimMessage, CpimRules},
     xml::{XmlError, XmlLimits},
 };
+use pair::Pair;
 use proptest::prelude::*;
 
 const NOBODY: Option<IsComposing> = None;
@@ -291,7 +296,7 @@ fn in_a_group_everybody_has_a_state() {
     assert_eq!(composing.on_message("bob"), IDLE);
 }
 
-// shows: 3994-3.5-05, 3994-8.1-01, 3994-T-03, 3994-6-02
+// shows: 3994-3.5-05, 3994-8.1-01, 3994-6-02
 #[test]
 fn a_status_goes_as_a_message_of_its_own() {
     let status = IsComposing {
@@ -304,15 +309,41 @@ fn a_status_goes_as_a_message_of_its_own() {
         <lastactive>1970-01-01T00:00:00Z</lastactive><contenttype>text/plain</contenttype>\
         <refresh>90</refresh></isComposing>\n";
     assert_eq!(status.document(), document);
-    let debug = format!("{:?}", status.message());
-    assert!(debug.contains("application/im-iscomposing+xml"), "{debug}");
     let address = |uri| Address::new(uri).unwrap();
     let wrapped = CpimBuilder::new(address("im:alice@example.com"), address("im:bob@example.com"))
-        .content_type(msrp_ua::composing::COMPOSING_TYPE)
+        .content_type(COMPOSING_TYPE)
         .body(document.as_bytes())
         .unwrap();
     let read = CpimMessage::parse(wrapped.octets().clone(), &CpimRules::default()).unwrap();
     assert_eq!(IsComposing::parse(read.body(), &XmlLimits::default()), Ok(status));
+}
+
+// shows: 3994-T-03, 3994-4-02
+#[test]
+fn a_status_comes_before_what_it_announces_and_nobody_answers_it() {
+    let (mut pair, session, _) = Pair::connected();
+    let answered = pair.b.sent.len();
+    pair.a.agent.send(session, active(Some(90)).message()).unwrap();
+    pair.drive();
+    let said = String::from_utf8(pair.a.sent.clone()).unwrap();
+    assert!(said.contains("Failure-Report: no\r\n"), "{said}");
+    assert_eq!(pair.b.sent.len(), answered);
+    pair.a
+        .agent
+        .send(session, OutgoingMessage::text("Hello"))
+        .unwrap();
+    pair.drive();
+    let types: Vec<_> = pair
+        .b
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            UserAgentEvent::Message { content_type, .. } => Some(&**content_type),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(types, [COMPOSING_TYPE, "text/plain;charset=UTF-8"]);
+    assert!(pair.b.sent.len() > answered);
 }
 
 proptest! {

@@ -245,6 +245,22 @@ fn parameter(input: &str) -> IResult<&str, (&str, Cow<'_, str>)> {
 fn decode_extended(value: &str) -> Option<String> {
     let mut fields = value.splitn(3, '\'');
     let (charset, _language, text) = (fields.next()?, fields.next()?, fields.next()?);
+    let octets = percent_octets(text)?;
+    if charset.eq_ignore_ascii_case("iso-8859-1") {
+        return Some(octets.into_iter().map(char::from).collect());
+    }
+    if charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("us-ascii") {
+        return String::from_utf8(octets).ok();
+    }
+    None
+}
+
+/// Text in which `%HH` stands for octets, which have to be UTF-8.
+pub(super) fn percent_decoded(text: &str) -> Option<String> {
+    String::from_utf8(percent_octets(text)?).ok()
+}
+
+fn percent_octets(text: &str) -> Option<Vec<u8>> {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&octet, after)) = rest.split_first() {
@@ -256,17 +272,11 @@ fn decode_extended(value: &str) -> Option<String> {
         let (digits, after) = rest.split_at_checked(2)?;
         let digits = str::from_utf8(digits)
             .ok()
-            .filter(|digits| digits.bytes().all(|it| it.is_ascii_hexdigit()))?;
+            .filter(|digits| digits.bytes().all(|octet| octet.is_ascii_hexdigit()))?;
         octets.push(u8::from_str_radix(digits, 16).ok()?);
         rest = after;
     }
-    if charset.eq_ignore_ascii_case("iso-8859-1") {
-        return Some(octets.into_iter().map(char::from).collect());
-    }
-    if charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("us-ascii") {
-        return String::from_utf8(octets).ok();
-    }
-    None
+    Some(octets)
 }
 
 fn encode_extended(text: &str) -> String {
@@ -293,6 +303,7 @@ mod tests {
         ContentDisposition::parse(value).unwrap()
     }
 
+    // shows: 5547-9.2-04
     #[test]
     fn names_sizes_and_dates_are_read() {
         let file = parse(
@@ -306,6 +317,12 @@ mod tests {
             Some(UNIX_EPOCH + Duration::from_secs(1_147_694_491))
         );
         assert_eq!((file.modified(), file.read()), (None, None));
+        // RFC 5547's own example names the wrong weekday.
+        let read = parse(
+            "render; filename=\"My cool photo.jpg\"; read-date=\"Mon, 16 May 2006 09:12:27 +0300\"; size=1931",
+        );
+        assert_eq!(read.read(), Some(UNIX_EPOCH + Duration::from_secs(1_147_759_947)));
+        assert_eq!(read.size(), Some(1931));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 use msrp_core::grammar::MediaType;
 
-use super::{ContentHeaders, MimeError};
+use super::{ContentHeaders, MimeError, disposition::percent_decoded};
 
 /// Header fields that one part may have.
 const MAX_PART_HEADERS: usize = 64;
@@ -79,6 +79,44 @@ impl Multipart {
         self.parts
     }
 
+    /// The Content-Type of the body with this subtype and boundary. That of `related` also tells the type of the root, which
+    /// is the first part (RFC 2387): the SDP where a file's icon goes with it (RFC 5547 §8.8).
+    pub fn content_type(&self, subtype: &str, boundary: &str) -> String {
+        let root = self
+            .parts
+            .first()
+            .and_then(|part| part.headers.get("Content-Type"))
+            .and_then(|text| text.split(';').next())
+            .filter(|_| subtype.eq_ignore_ascii_case("related"));
+        match root {
+            Some(root) => format!(
+                "multipart/{subtype};type=\"{}\";boundary=\"{boundary}\"",
+                root.trim()
+            ),
+            None => format!("multipart/{subtype};boundary=\"{boundary}\""),
+        }
+    }
+
+    /// The part that the others belong to, by the Content-Type of the body: the one that `start` names, or else the first.
+    pub fn root(&self, content_type: &str) -> Option<&Part> {
+        let media_type = MediaType::parse(content_type.as_bytes()).ok()?;
+        match media_type.parameter("start") {
+            Some(id) => self.by_id(&id),
+            None => self.parts.first(),
+        }
+    }
+
+    /// The part of this Content-ID, given as `<id>`, as the URL `cid:id` (RFC 2392), or bare.
+    pub fn by_id(&self, id: &str) -> Option<&Part> {
+        let wanted = match id.strip_prefix("cid:") {
+            Some(url) => percent_decoded(url)?,
+            None => bare(id).to_owned(),
+        };
+        self.parts
+            .iter()
+            .find(|part| part.headers.get("Content-ID").map(bare) == Some(&wanted))
+    }
+
     /// Writes the body with a boundary, which should be long and random.
     ///
     /// # Errors
@@ -98,6 +136,14 @@ impl Multipart {
         body.extend_from_slice(format!("{delimiter}--\r\n").as_bytes());
         Ok(body.freeze())
     }
+}
+
+/// A Content-ID without its brackets.
+fn bare(id: &str) -> &str {
+    let id = id.trim();
+    id.strip_prefix('<')
+        .and_then(|id| id.strip_suffix('>'))
+        .unwrap_or(id)
 }
 
 fn push_part(
@@ -246,6 +292,56 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    // shows: 5547-8.8-01, 5547-8.8-02, 5547-8.8-03
+    #[test]
+    fn an_icon_goes_with_the_sdp_that_names_it() {
+        let part = |fields: &[(&str, &str)], body: &'static str| {
+            let mut headers = ContentHeaders::new();
+            for (name, value) in fields {
+                headers.push(name, value).unwrap();
+            }
+            Part {
+                headers,
+                body: Bytes::from_static(body.as_bytes()),
+            }
+        };
+        let sdp = part(
+            &[("Content-Type", "application/sdp")],
+            "v=0\r\na=file-icon:cid:id%201@example.com\r\n",
+        );
+        let icon = part(
+            &[
+                ("Content-Type", "image/jpeg"),
+                ("Content-ID", "<id 1@example.com>"),
+                ("Content-Disposition", "icon"),
+            ],
+            "JPEG",
+        );
+        let related = Multipart::new(vec![sdp.clone(), icon.clone()]);
+        let content_type = related.content_type("related", "edge");
+        assert_eq!(
+            content_type,
+            "multipart/related;type=\"application/sdp\";boundary=\"edge\""
+        );
+        let read = Multipart::parse(&content_type, &related.body("edge").unwrap(), 8).unwrap();
+        assert_eq!(read, related);
+        assert_eq!(read.root(&content_type), Some(&sdp));
+        assert_eq!(read.by_id("cid:id%201@example.com"), Some(&icon));
+        // The root may stand anywhere, where it is named.
+        let named = part(
+            &[("Content-Type", "application/sdp"), ("Content-ID", "<sdp>")],
+            "v=0",
+        );
+        let other = Multipart::new(vec![icon, named.clone()]);
+        assert_eq!(
+            other.root("multipart/related;boundary=x;start=\"<sdp>\""),
+            Some(&named)
+        );
+        assert_eq!(other.root("multipart/related;boundary=x;start=\"<none>\""), None);
+        assert_eq!(other.by_id("cid:%"), None);
+        assert_eq!(other.content_type("mixed", "x"), "multipart/mixed;boundary=\"x\"");
     }
 
     #[test]
