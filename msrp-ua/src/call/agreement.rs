@@ -207,6 +207,7 @@ impl UserAgent {
         }
         entry.session = entry.session.or(begun);
         entry.path = None;
+        self.converse_in(id, agreed);
         if begun.is_some() && !lost {
             self.begin_transfer(id, stream, through_relays);
         }

@@ -5,7 +5,11 @@ use std::time::Duration;
 use msrp_core::node::Fingerprint;
 
 use super::StreamProfile;
-use crate::sdp::{SdpLimits, Setup};
+use crate::{
+    imdn::Consent,
+    sdp::{SdpLimits, Setup},
+    sip::SipParty,
+};
 
 /// Bounds and times of calls, and what all of them have in common; part of [`UserAgentConfig`](crate::UserAgentConfig).
 ///
@@ -40,6 +44,13 @@ pub struct CallConfig {
     pub setup: Setup,
     /// Whether to speak of middleboxes (RFC 6714). Default off.
     pub cema: bool,
+    /// Who we are in calls that do not say so: the address of record that the SIP stack uses.
+    pub identity: Option<SipParty>,
+    /// What senders may know of the fate of their messages in conversations, if they ask: delivered, displayed. Default
+    /// both, the latter when the application [says so](crate::UserAgent::displayed).
+    pub consents: (Consent, Consent),
+    /// Whether peers may know that we are writing. Default on.
+    pub composing: bool,
     /// The fingerprints of our certificate, where it is our own (RFC 8122).
     pub fingerprints: Vec<Fingerprint>,
 }
@@ -59,6 +70,9 @@ impl Default for CallConfig {
             max_file_size: 1 << 30,
             setup: Setup::ActPass,
             cema: false,
+            identity: None,
+            consents: (Consent::Given, Consent::Given),
+            composing: true,
             fingerprints: Vec::new(),
         }
     }
@@ -110,6 +124,24 @@ impl CallConfig {
     /// Sets [`cema`](Self::cema).
     pub fn with_cema(mut self, on: bool) -> Self {
         self.cema = on;
+        self
+    }
+
+    /// Sets [`identity`](Self::identity).
+    pub fn with_identity(mut self, identity: SipParty) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// Sets [`consents`](Self::consents).
+    pub fn with_consents(mut self, delivered: Consent, displayed: Consent) -> Self {
+        self.consents = (delivered, displayed);
+        self
+    }
+
+    /// Sets [`composing`](Self::composing).
+    pub fn with_composing(mut self, on: bool) -> Self {
+        self.composing = on;
         self
     }
 

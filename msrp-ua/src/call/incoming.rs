@@ -38,6 +38,7 @@ impl UserAgent {
             call.exchange = Exchange::Asked;
         }
         call.deadlines.decision = Some(self.now + self.config.calls.answer_timeout);
+        call.parties = self.parties(Some(&invite.to), &invite.from);
         let streams = call.propose();
         if invite.offer.is_some() && streams.is_empty() {
             // There is nothing in it that anybody could accept; what is wrong is told as it would be on answering.

@@ -25,6 +25,7 @@ mod path;
 mod recovery;
 mod reoffer;
 mod stream;
+mod talk;
 mod transfer;
 
 use std::{
@@ -46,6 +47,7 @@ pub use self::{
 pub(crate) use self::{stream::Stream, transfer::IncomingFile};
 use self::{stream::Want, transfer::Mark};
 use crate::{
+    cpim::Address,
     names::RegistrationId,
     negotiate::Negotiation,
     relay_client::RelayAccount,
@@ -113,6 +115,8 @@ pub(crate) struct Call {
     streams: Vec<Stream>,
     next_stream: u16,
     relays: Vec<RelayAccount>,
+    /// Who talks: we, and the peer.
+    parties: Option<Box<[Address; 2]>>,
     profile: Option<Box<StreamProfile>>,
     /// That the call stands has been told.
     told: bool,
@@ -135,6 +139,7 @@ impl Call {
             streams: Vec::new(),
             next_stream: 0,
             relays: Vec::new(),
+            parties: None,
             profile: None,
             told: false,
             answer_in_ack: false,

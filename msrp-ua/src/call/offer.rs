@@ -30,6 +30,9 @@ pub struct StreamProfile {
     pub manual_reports: bool,
     /// Which way messages go, from our point of view. Default both ways.
     pub direction: Direction,
+    /// Whether people talk in it: then it is a [conversation](crate::conversation). Otherwise messages are told as they come,
+    /// wrappings, status messages and notifications among them. Default on; files are never looked into.
+    pub conversation: bool,
 }
 
 impl Default for StreamProfile {
@@ -41,6 +44,7 @@ impl Default for StreamProfile {
             receive: Receive::Whole,
             manual_reports: false,
             direction: Direction::SendRecv,
+            conversation: true,
         }
     }
 }
@@ -73,6 +77,12 @@ impl StreamProfile {
     /// Leaves success reports to the application.
     pub fn with_manual_reports(mut self) -> Self {
         self.manual_reports = true;
+        self
+    }
+
+    /// Sets whether people talk in it, or messages are told as they come.
+    pub fn with_conversation(mut self, on: bool) -> Self {
+        self.conversation = on;
         self
     }
 

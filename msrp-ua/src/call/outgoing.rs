@@ -36,8 +36,10 @@ impl UserAgent {
         self.calls.next += 1;
         let id = CallId::outgoing(self.calls.next);
         let relays = std::mem::take(&mut call.relays);
+        let parties = self.parties(call.from.as_ref(), &call.to);
         let mut entry = Call::new(true, CallState::Preparing(call), self.new_negotiation());
         entry.relays = relays;
+        entry.parties = parties;
         self.calls.by_id.insert(id, Box::new(entry));
         for offer in offers {
             self.add_stream(id, offer);

@@ -6,4 +6,5 @@ mod offers;
 mod peer;
 mod recovery;
 mod setup;
+mod talk;
 mod world;
