@@ -8,7 +8,7 @@
 //!                                                   (exchange)
 //! ```
 //!
-//! Whatever happens only notes what is to be done; [`UserAgent::settle_calls`] does it as soon as it can be done. So there is
+//! Whatever happens only notes what is to be done; `UserAgent::settle_calls` does it as soon as it can be done. So there is
 //! one place for each kind of step, and none is taken in the middle of something else.
 
 mod advance;

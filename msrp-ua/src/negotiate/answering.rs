@@ -56,7 +56,7 @@ impl Negotiation {
     }
 
     /// Names in the description under way whose addresses decide whether there is a middlebox (RFC 6714 §4.4). Only needed
-    /// where [`LocalStream::cema`] is used; a name that nobody resolves is taken to be no sign of one.
+    /// where [`LocalStream::cema`](super::LocalStream::cema) is used; a name that nobody resolves is taken to be no sign of one.
     pub fn names_to_resolve(&self) -> Vec<String> {
         match &self.pending {
             Pending::Asked(offer) => self.names_of(offer),
