@@ -11,6 +11,7 @@ pub struct Blocks {
     block: BytesMut,
     size: usize,
     /// What TLS reads records into, before their content goes into a block.
+    #[cfg(feature = "tls")]
     records: Vec<u8>,
 }
 
@@ -33,6 +34,7 @@ impl Blocks {
         Self {
             block: BytesMut::new(),
             size: size.max(2 * MIN_ROOM),
+            #[cfg(feature = "tls")]
             records: Vec::new(),
         }
     }

@@ -147,7 +147,7 @@ fn who_sends_says_what_it_has_found() {
     assert!(agreed.streams[0].direction.sends() && !agreed.streams[0].direction.receives());
 }
 
-// shows: 5547-8.3-01, 5547-8.3-02, 5547-8.2.3-01, 5547-8.2-02, 5547-4-01, 5547-8.1-07
+// shows: 5547-8.1-13, 5547-8.4-04, 5547-8.4-12, 5547-8.6-01, 5547-8.3-01, 5547-8.3-02, 5547-8.2.3-01, 5547-8.2-02, 5547-4-01, 5547-8.1-07
 #[test]
 fn files_are_accepted_or_refused_each_on_its_line() {
     let (mut a, mut b) = talking();
@@ -185,19 +185,30 @@ fn files_are_accepted_or_refused_each_on_its_line() {
     );
     let agreed = a.on_answer(&answer).unwrap();
     assert_eq!(agreed.refused, [1]);
-    // Ended by port 0, the identifier stays (RFC 5547 §8.1), and so it is answered.
-    let offer = a.offer(&[Some(stream(ALICE)), None, None]).unwrap();
-    assert_eq!(
-        message(&offer, 2).file.unwrap().transfer_id.as_deref(),
-        Some("second")
-    );
-    b.on_offer(&offer).unwrap();
-    let (answer, agreed) = b.answer(|_| Decision::Keep).unwrap();
-    assert_eq!(
-        message(&answer, 2).file.unwrap().transfer_id.as_deref(),
-        Some("second")
-    );
-    assert_eq!(agreed.streams[1].change, StreamChange::Removed);
+    // What ends is described as before (RFC 5547 §8.1), in later offers for other reasons too, and so it is answered.
+    for size in [0, 9000] {
+        let offer = a
+            .offer(&[Some(stream(ALICE).with_max_size(size)), None, None])
+            .unwrap();
+        let ended = message(&offer, 2);
+        let file = ended.file.unwrap();
+        assert_eq!(
+            (file.selector, file.transfer_id.as_deref()),
+            (picture(), Some("second"))
+        );
+        assert_eq!((ended.port, ended.direction), (0, Direction::SendOnly));
+        b.on_offer(&offer).unwrap();
+        let (answer, agreed) = b.answer(|_| Decision::Keep).unwrap();
+        let ended = message(&answer, 2);
+        assert_eq!(ended.file.unwrap().transfer_id.as_deref(), Some("second"));
+        assert_eq!((ended.port, ended.direction), (0, Direction::RecvOnly));
+        let removed = agreed
+            .streams
+            .iter()
+            .any(|stream| stream.change == StreamChange::Removed);
+        assert_eq!(removed, size == 0);
+        a.on_answer(&answer).unwrap();
+    }
 }
 
 // shows: 5547-8.1-09, 5547-8.1-10, 5547-8.1-12, 5547-8.6-02, 5547-8.3.1-02, 5547-8.6-03
@@ -238,6 +249,83 @@ fn the_identifier_tells_transfers_apart() {
         let refused = offer(change).unwrap_err();
         assert!(matches!(refused, NegotiationError::Refused(it) if it.reason == RefusalReason::File));
     }
+}
+
+// shows: 5547-8.1-02, 5547-8.1-05, 5547-8.1-06, 5547-8.3.2-01, 5547-8.3.2-02, 5547-8.7-02, 5547-8.3.1-03
+#[test]
+fn identifiers_are_not_used_again() {
+    let (mut a, mut b) = talking();
+    // A file does not take the place of a chat.
+    assert_eq!(
+        a.offer(&[Some(pushed("x"))]).unwrap_err(),
+        NegotiationError::LineInUse { index: 0 }
+    );
+    let file = |id: &str, uri: &str| {
+        let mut local = pushed(id);
+        local.path = format!("msrp://alice.example.com:7394/{uri};tcp")
+            .parse()
+            .unwrap();
+        Some(local)
+    };
+    let chat = || Some(stream(ALICE));
+    let known = |b: &Negotiation| b.offered()[1].known_transfer;
+    let decide = |offered: &msrp_ua::negotiate::OfferedStream| match offered.index {
+        0 => Decision::Keep,
+        _ => Decision::Accept(Box::new(stream("msrp://bob.example.com:8493/file;tcp"))),
+    };
+    b.on_offer(&a.offer(&[chat(), file("one", "f1")]).unwrap())
+        .unwrap();
+    assert!(!known(&b));
+    a.on_answer(&b.answer(decide).unwrap().0).unwrap();
+    // A refresh tells of it again: nobody is asked, and the answer says the same.
+    b.on_offer(&a.offer(&[chat(), file("one", "f1")]).unwrap())
+        .unwrap();
+    assert!(known(&b));
+    let (answer, agreed) = b.answer(|_| Decision::Keep).unwrap();
+    assert_eq!(agreed.streams[1].change, StreamChange::Unchanged);
+    assert_eq!(
+        message(&answer, 1).file.unwrap().transfer_id.as_deref(),
+        Some("one")
+    );
+    a.on_answer(&answer).unwrap();
+    // Over: to go on with it is another transfer, here and on another line.
+    exchange(&mut a, &[chat(), None], &mut b, |_| Decision::Keep);
+    let again = [chat(), file("one", "f2")];
+    assert_eq!(
+        a.offer(&again).unwrap_err(),
+        NegotiationError::TransferIdUsed { index: 1 }
+    );
+    let other = [chat(), None, file("one", "f2")];
+    assert_eq!(
+        a.offer(&other).unwrap_err(),
+        NegotiationError::TransferIdUsed { index: 2 }
+    );
+    // One that came to nothing may be tried again.
+    let _glare = a.offer(&[chat(), file("two", "f2")]).unwrap();
+    a.withdraw();
+    b.on_offer(&a.offer(&[chat(), file("two", "f2")]).unwrap())
+        .unwrap();
+    assert!(!known(&b));
+    a.on_answer(&b.answer(decide).unwrap().0).unwrap();
+}
+
+// shows: 5547-8.1-11
+#[test]
+fn who_receives_a_file_can_refresh_the_session() {
+    let (mut a, mut b) = (alice(), bob());
+    exchange(&mut a, &[Some(pushed("one"))], &mut b, accept(stream(BOB)));
+    let offer = b.offer(&b.local_streams()).unwrap();
+    let section = message(&offer, 0);
+    assert_eq!(section.direction, Direction::RecvOnly);
+    assert_eq!(section.file, Some(FileAttributes::new(picture(), "one")));
+    a.on_offer(&offer).unwrap();
+    let (answer, theirs) = a.answer(|_| Decision::Keep).unwrap();
+    assert_eq!(theirs.streams[0].change, StreamChange::Unchanged);
+    assert_eq!(message(&answer, 0).direction, Direction::SendOnly);
+    assert_eq!(
+        b.on_answer(&answer).unwrap().streams[0].change,
+        StreamChange::Unchanged
+    );
 }
 
 // shows: 5547-8.5-01, 5547-8.5-02, 5547-6-13, 5547-9.3-01, 5547-5-04

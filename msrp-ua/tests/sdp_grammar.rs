@@ -155,7 +155,7 @@ fn what_stands_above_all_sections_holds_where_they_say_nothing() {
     assert_eq!(message(&plain, 0).direction, Direction::SendRecv);
 }
 
-// shows: 8866-5-07, 8866-5.12-01, 8866-7-03, 8866-5.13-01, 8866-9-01
+// shows: 8866-5-07, 8866-5-09, 8866-5.12-01, 8866-7-03, 8866-5.13-01, 8866-9-01
 #[test]
 fn nothing_of_ours_ends_a_line_and_no_key_is_sent() {
     let offer = String::from_utf8(peer_body(&["k=clear:secret"])).unwrap();
@@ -179,6 +179,13 @@ fn nothing_of_ours_ends_a_line_and_no_key_is_sent() {
     let written = SessionDescription::new(Origin::new(1, "two words"), sections).to_bytes();
     assert_eq!(lines(&written, "m=").len(), 1);
     assert_eq!(parse(&written).origin().host(), "invalid.invalid");
+    // Names are in ASCII.
+    assert_eq!(Origin::new(1, "b\u{fc}cher.example").host(), "invalid.invalid");
+    assert!(
+        "msrp://b\u{fc}cher.example:1/x;tcp"
+            .parse::<msrp_core::grammar::Path>()
+            .is_err()
+    );
 }
 
 // shows: 8866-5.2-03, 8866-5.2-05, 8866-X-01

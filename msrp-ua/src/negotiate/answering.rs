@@ -52,6 +52,10 @@ impl Negotiation {
             index,
             change,
             section: section.clone(),
+            known_transfer: section
+                .file
+                .as_ref()
+                .is_some_and(|file| self.transfers.knows(file)),
         })
     }
 
@@ -140,6 +144,9 @@ impl Negotiation {
         )?;
         let description = SessionDescription::new(self.origin.clone(), sections.clone()).with_time_of(&offer);
         let body = self.say(description);
+        for section in offer.sections().iter().filter_map(Section::message) {
+            self.transfers.remember(&section.file);
+        }
         self.streams = streams;
         self.local = sections;
         Ok((body, agreement))

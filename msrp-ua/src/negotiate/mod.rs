@@ -41,10 +41,11 @@ mod offering;
 mod pair;
 mod refusal;
 mod stream;
+mod transfers;
 
 use std::net::IpAddr;
 
-use self::cema::Names;
+use self::{cema::Names, transfers::Transfers};
 pub use self::{
     local::LocalStream,
     refusal::{NegotiationError, Refusal, RefusalReason, Warning},
@@ -68,6 +69,7 @@ pub struct Negotiation {
     local: Vec<Section>,
     pending: Pending,
     names: Names,
+    transfers: Transfers,
 }
 
 #[derive(Clone)]
@@ -114,6 +116,7 @@ impl Negotiation {
             local: Vec::new(),
             pending: Pending::Nothing,
             names: Names::default(),
+            transfers: Transfers::default(),
         }
     }
 

@@ -29,10 +29,10 @@ impl Negotiation {
             let section = match (stream, self.local.get(index)) {
                 (Some(stream), _) => {
                     stream.check()?;
-                    stream.check_file()?;
+                    self.check_file(index, stream)?;
                     Section::Message(Box::new(stream.offered()))
                 }
-                (None, Some(before)) => before.to_refused(),
+                (None, Some(before)) => before.to_ended(),
                 (None, None) => return Err(NegotiationError::NoSuchStream { index }),
             };
             sections.push(section);
@@ -106,8 +106,27 @@ impl Negotiation {
                 None => return Err(RefusalReason::Mismatch { index }.into()),
             }
         }
+        for stream in agreement.live() {
+            self.transfers.remember(&stream.local.file);
+        }
         self.streams = streams;
         self.local = sections;
         Ok(agreement)
+    }
+
+    /// A file is described well enough, under an identifier of its own, on a line that is not a chat's (RFC 5547 §8.1,
+    /// §8.2, §8.7).
+    fn check_file(&self, index: usize, stream: &LocalStream) -> Result<(), NegotiationError> {
+        stream.check_file()?;
+        let Some(file) = &stream.file else {
+            return Ok(());
+        };
+        let before = self.streams.get(index).and_then(Option::as_ref);
+        match before.map(|before| &before.local.file) {
+            Some(None) => Err(NegotiationError::LineInUse { index }),
+            Some(Some(before)) if before.transfer_id == file.transfer_id => Ok(()),
+            _ if self.transfers.knows(file) => Err(NegotiationError::TransferIdUsed { index }),
+            _ => Ok(()),
+        }
     }
 }

@@ -53,14 +53,20 @@ pub(super) fn answer(
     if cema {
         local.speak_of_middleboxes(&mut section);
     }
+    let mut local = local.clone();
+    if section.file.is_some() {
+        // What we say of it when we offer it ourselves.
+        local.file.clone_from(&section.file);
+        local.direction = direction;
+    }
     let stream = NegotiatedStream {
         index,
         change: StreamChange::New,
         role,
         direction,
-        local: local.clone(),
-        remote: offered.clone(),
         connect: connect_to(cema && role == Role::Active && !local.has_relay(), offered),
+        local,
+        remote: offered.clone(),
         remote_path,
         cema,
         unsettled: false,

@@ -204,6 +204,18 @@ pub enum NegotiationError {
     /// A file without identifier, or without what RFC 5547 §8.2 demands of its selector.
     #[error("a file that is not described well enough to be offered")]
     File,
+    /// The line is that of a session without a file; a file needs one of its own (RFC 5547 §8.7).
+    #[error("stream {index} is in use for something else than a file")]
+    LineInUse {
+        /// Which `m=` line, from 0.
+        index: usize,
+    },
+    /// Another transfer of the dialog had this file-transfer-id (RFC 5547 §8.1).
+    #[error("stream {index} has the file-transfer-id of another transfer")]
+    TransferIdUsed {
+        /// Which `m=` line, from 0.
+        index: usize,
+    },
     /// The offer cannot be accepted: what SIP has to answer.
     #[error(transparent)]
     Refused(#[from] Refusal),

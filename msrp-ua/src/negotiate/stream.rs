@@ -34,6 +34,9 @@ pub struct OfferedStream {
     pub change: StreamChange,
     /// What the peer says of it.
     pub section: MessageSection,
+    /// It is for a file whose file-transfer-id this dialog has seen: nothing is to be transferred, or asked of anybody, again
+    /// (RFC 5547 §8.3).
+    pub known_transfer: bool,
 }
 
 /// What becomes of an offered stream.

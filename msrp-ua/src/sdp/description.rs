@@ -103,7 +103,15 @@ impl Section {
         }
     }
 
-    /// The section that refuses or ends this one, in its place.
+    /// The section of ours that ends this one, which is ours.
+    pub fn to_ended(&self) -> Self {
+        match self {
+            Self::Message(section) => Self::Message(Box::new(section.to_ended())),
+            Self::Other(section) => Self::Other(section.to_refused()),
+        }
+    }
+
+    /// The section of ours that refuses this one, which is the peer's, in its place.
     pub fn to_refused(&self) -> Self {
         match self {
             Self::Message(section) => Self::Message(Box::new(section.to_refused())),

@@ -141,17 +141,29 @@ impl MessageSection {
         }
     }
 
-    /// The section that refuses or ends this one: port 0, and what tells which file it was about (RFC 5547 §8.3).
-    pub fn to_refused(&self) -> Self {
+    /// The section of ours that ends this one, which is ours: port 0, and what tells which file it was about
+    /// (RFC 5547 §8.1, §8.4).
+    pub fn to_ended(&self) -> Self {
         let file = self.file.as_ref().map(|file| FileAttributes {
             selector: file.selector.clone(),
             transfer_id: file.transfer_id.clone(),
             ..FileAttributes::default()
         });
+        let direction = file.as_ref().map_or(Direction::SendRecv, |_| self.direction);
         Self {
             file,
+            direction,
             accept_types: self.accept_types.clone(),
             ..Self::refused(self.protocol)
+        }
+    }
+
+    /// The section of ours that refuses this one, which is the peer's, or answers its end (RFC 5547 §8.3).
+    pub fn to_refused(&self) -> Self {
+        let ended = self.to_ended();
+        Self {
+            direction: ended.direction.reversed(),
+            ..ended
         }
     }
 
