@@ -12,7 +12,9 @@ use msrp_core::{grammar::UriRef, node::ConnectionHandle, rng::IdSource};
 use slab::Slab;
 use smallvec::SmallVec;
 
-use crate::{event::RelayEvent, peers::PeerId, relay::Relay, session::Traffic, shards::Shard};
+use crate::{
+    event::RelayEvent, limits::Account, peers::PeerId, relay::Relay, session::Traffic, shards::Shard,
+};
 
 /// Bits of randomness in a token; RFC 4976 §6.3 asks for 64, RFC 4975 §14.1 for 80. Where there are several shards the first
 /// character names one of them, which leaves 125.
@@ -63,8 +65,8 @@ impl Owner {
 pub(crate) struct Holder {
     pub(crate) owner: Owner,
     pub(crate) user: Arc<str>,
-    /// Where [`Relay::users`](crate::Relay) has the user.
-    pub(crate) user_place: u32,
+    /// What the user may take; none where nothing is limited.
+    pub(crate) account: Option<Arc<Account>>,
 }
 
 /// One Use-Path URI.
@@ -77,8 +79,8 @@ pub(crate) struct Binding {
     pub(crate) owner: Owner,
     pub(crate) user: Arc<str>,
     pub(crate) expires: Instant,
-    /// Its user, in [`Relay::users`](crate::Relay).
-    pub(crate) user_place: u32,
+    /// What its user may take; none where nothing is limited.
+    pub(crate) account: Option<Arc<Account>>,
     /// For how many seconds it was given out.
     life: u32,
     /// From the client and to it; none before anything has passed.
@@ -209,11 +211,7 @@ impl Bindings {
         now: Instant,
         life: u32,
     ) -> BindingId {
-        let Holder {
-            owner,
-            user,
-            user_place,
-        } = holder;
+        let Holder { owner, user, account } = holder;
         let name = self.name_of(listener);
         let mut token = [0; TOKEN_LEN];
         for (to, from) in token.iter_mut().zip(ids.session_id(TOKEN_BITS).bytes()) {
@@ -228,7 +226,7 @@ impl Bindings {
             serial,
             owner,
             user,
-            user_place,
+            account,
             expires: now + Duration::from_secs(u64::from(life)),
             life,
             traffic: None,
@@ -416,7 +414,9 @@ impl Relay {
     /// Takes a URI out of the table.
     pub(crate) fn take_binding(&mut self, id: BindingId) -> Option<Binding> {
         let binding = self.bindings.remove(id)?;
-        self.users.leave(binding.user_place);
+        if let Some(account) = &binding.account {
+            self.common.users().leave(account);
+        }
         Some(binding)
     }
 

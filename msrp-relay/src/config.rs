@@ -6,7 +6,8 @@ use msrp_core::{connection::ConnectionConfig, grammar::Scheme, node::ListenerId}
 
 use crate::{
     anchor::AnchorConfig,
-    auth::store::MemoryAuthStore,
+    auth::{lockout::LockoutLimits, store::MemoryAuthStore},
+    common::CommonCounts,
     error::ConfigError,
     limits::UserLimits,
     listener::{self, RelayListener},
@@ -73,9 +74,7 @@ pub struct RelayConfig {
     pub(crate) max_expires: u32,
     pub(crate) nonce_life: Duration,
     pub(crate) max_auth_failures: u8,
-    pub(crate) lockout_failures: u32,
-    pub(crate) lockout_time: Duration,
-    pub(crate) lockout_entries: usize,
+    pub(crate) lockout: LockoutLimits,
     pub(crate) probation: Duration,
     pub(crate) probation_failures: u8,
     pub(crate) idle_timeout: Duration,
@@ -95,6 +94,7 @@ pub struct RelayConfig {
     pub(crate) slow_receiver: SlowReceiver,
     pub(crate) anchors: AnchorConfig,
     pub(crate) shard: Shard,
+    pub(crate) common: CommonCounts,
 }
 
 impl RelayConfig {
@@ -120,9 +120,11 @@ impl RelayConfig {
             max_expires: 3_600,
             nonce_life: Duration::from_secs(300),
             max_auth_failures: 5,
-            lockout_failures: 20,
-            lockout_time: Duration::from_secs(300),
-            lockout_entries: 10_000,
+            lockout: LockoutLimits {
+                failures: 20,
+                time: Duration::from_secs(300),
+                entries: 10_000,
+            },
             probation: Duration::from_secs(30),
             probation_failures: 5,
             idle_timeout: Duration::from_secs(3_600),
@@ -145,6 +147,7 @@ impl RelayConfig {
             },
             anchors: AnchorConfig::default(),
             shard: Shard::default(),
+            common: CommonCounts::default(),
         }
     }
 
@@ -273,8 +276,11 @@ impl RelayConfig {
     /// At most `entries` users and addresses are remembered, the latest; each costs about 100 octets. Defaults 20, 5 min,
     /// 10,000.
     pub fn lockout(mut self, failures: u32, time: Duration, entries: usize) -> Self {
-        (self.lockout_failures, self.lockout_time, self.lockout_entries) =
-            (failures.max(1), time, entries.max(1));
+        self.lockout = LockoutLimits {
+            failures: failures.max(1),
+            time,
+            entries: entries.max(1),
+        };
         self
     }
 
@@ -318,7 +324,7 @@ impl RelayConfig {
     }
 
     /// How much each user may take of the relay; [`RelayPolicy::user_limits`] may say something else for some. Default: no
-    /// limits, and nothing is kept of users. With limits a user costs about 200 octets; 10,000 who have left are remembered.
+    /// limits, and nothing is kept of users. With limits a user costs about 250 octets; 10,000 who have left are remembered.
     pub fn user_limits(mut self, limits: UserLimits) -> Self {
         self.user_limits = Some(limits);
         self
@@ -392,6 +398,13 @@ impl RelayConfig {
     /// `max_memory` and `max_bindings`. It has at most as many connections to other shards as to peers.
     pub fn shard(mut self, index: u16, count: u16) -> Self {
         self.shard = Shard::new(index, count);
+        self
+    }
+
+    /// What the shards of one relay count together: give each a clone of the same. Without it each counts for itself, so
+    /// that who meets all shards gets as many times as much.
+    pub fn in_common(mut self, counts: CommonCounts) -> Self {
+        self.common = counts;
         self
     }
 

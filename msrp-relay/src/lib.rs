@@ -10,6 +10,7 @@ mod auth;
 mod bindings;
 mod buffers;
 mod command;
+mod common;
 mod config;
 mod connection;
 mod error;
@@ -38,6 +39,7 @@ pub use self::{
     },
     auth::store::{HtdigestError, HtdigestErrorKind, HtdigestFile, MemoryAuthStore},
     command::{RelayCall, RelayCommand, RelayRejected},
+    common::CommonCounts,
     config::{RelayConfig, SlowReceiver},
     error::ConfigError,
     event::{AuthFailure, RelayEvent},

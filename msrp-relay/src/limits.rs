@@ -3,13 +3,15 @@
 use std::{
     collections::VecDeque,
     net::{IpAddr, Ipv6Addr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use hashbrown::HashMap;
 use msrp_core::node::PeerInfo;
-use slab::Slab;
 
 use crate::{bindings::Owner, connection::Wait, forward::Route, relay::Relay, session::Traffic};
 
@@ -73,89 +75,125 @@ impl UserLimits {
     }
 }
 
-/// A rate (the "virtual scheduling" form of a leaky bucket): when all that was taken so far would be paid for.
-#[derive(Clone, Copy, Debug)]
+/// A rate (the "virtual scheduling" form of a leaky bucket): when all that was taken so far would be paid for, in nanoseconds
+/// since the account began. Shards that take at the same time do not wait for each other.
+#[derive(Debug, Default)]
 struct Rate {
-    paid: Instant,
+    paid: AtomicU64,
 }
 
 impl Rate {
     /// Takes some; how long to wait before taking more.
-    fn take(&mut self, now: Instant, amount: u64, a_second: u64, burst: Duration) -> Duration {
+    fn take(&self, now: Duration, amount: u64, a_second: u64, burst: Duration) -> Duration {
         let nanos = u128::from(amount) * 1_000_000_000 / u128::from(a_second.max(1));
-        let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        let from = self.paid.max(now);
-        self.paid = from.checked_add(cost).unwrap_or(from);
-        self.paid.saturating_duration_since(now).saturating_sub(burst)
+        let cost = u64::try_from(nanos).unwrap_or(u64::MAX);
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let after = |paid: u64| paid.max(now).saturating_add(cost);
+        let before = self
+            .paid
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |paid| Some(after(paid)));
+        let (Ok(paid) | Err(paid)) = before;
+        Duration::from_nanos(after(paid).saturating_sub(now)).saturating_sub(burst)
+    }
+}
+
+/// What a user may take, and has taken; every URI of his refers to it.
+#[derive(Debug)]
+pub(crate) struct Account {
+    name: Arc<str>,
+    limits: UserLimits,
+    since: Instant,
+    chunks: Rate,
+    octets: Rate,
+}
+
+impl Account {
+    fn new(now: Instant, name: &Arc<str>, limits: UserLimits) -> Self {
+        Self {
+            name: name.clone(),
+            limits,
+            since: now,
+            chunks: Rate::default(),
+            octets: Rate::default(),
+        }
+    }
+
+    fn is_rated(&self) -> bool {
+        self.limits.chunks.is_some() || self.limits.octets.is_some()
+    }
+
+    /// The user has sent something; how long he has to wait before he sends more.
+    fn charge(&self, now: Instant, sent: Traffic) -> Duration {
+        let UserLimits {
+            chunks,
+            octets,
+            burst,
+            ..
+        } = self.limits;
+        let now = now.saturating_duration_since(self.since);
+        let mut wait = Duration::ZERO;
+        if let Some(a_second) = chunks {
+            wait = self.chunks.take(now, sent.chunks, a_second.into(), burst);
+        }
+        if let Some(a_second) = octets {
+            wait = wait.max(self.octets.take(now, sent.octets, a_second, burst));
+        }
+        wait
     }
 }
 
 /// What is known of a user while he has sessions, and for a while after.
 #[derive(Debug)]
 struct User {
-    name: Arc<str>,
-    limits: UserLimits,
+    account: Arc<Account>,
     sessions: u32,
     /// How often he came to have none; a note in [`Users::former`] of an earlier time is void.
     left: u32,
-    chunks: Rate,
-    octets: Rate,
 }
 
-/// Users without sessions that are remembered, so that reconnecting is no way around a rate; the oldest give way. About 200
+/// Users without sessions that are remembered, so that reconnecting is no way around a rate; the oldest give way. About 250
 /// octets each.
 const FORMER: usize = 10_000;
 
 /// The users who have sessions, with what they may take.
 #[derive(Debug, Default)]
 pub(crate) struct Users {
-    slots: Slab<User>,
-    by_name: HashMap<Arc<str>, u32>,
-    former: VecDeque<(u32, u32)>,
+    by_name: HashMap<Arc<str>, User>,
+    former: VecDeque<(Arc<str>, u32)>,
 }
 
-/// Stands for a user of whom nothing is kept, as nothing is limited.
-pub(crate) const NOBODY: u32 = u32::MAX;
-
 impl Users {
-    /// The place of a user who is about to have one more session; none when he has as many as he may.
+    /// The account of a user who is about to have one more session; none when he has as many as he may.
     pub(crate) fn enter(
         &mut self,
         now: Instant,
         name: &Arc<str>,
         limits: impl FnOnce() -> UserLimits,
-    ) -> Option<u32> {
-        let place = match self.by_name.get(name) {
-            Some(&place) => place,
-            None => {
-                let place = self.slots.insert(User {
-                    name: name.clone(),
-                    limits: limits(),
-                    sessions: 0,
-                    left: 0,
-                    chunks: Rate { paid: now },
-                    octets: Rate { paid: now },
-                }) as u32;
-                self.by_name.insert(name.clone(), place);
-                place
-            }
-        };
-        let user = self.slots.get_mut(place as usize)?;
-        let full = user.limits.sessions.is_some_and(|most| user.sessions >= most);
-        if full {
+    ) -> Option<Arc<Account>> {
+        let user = self.by_name.entry(name.clone()).or_insert_with(|| User {
+            account: Arc::new(Account::new(now, name, limits())),
+            sessions: 0,
+            left: 0,
+        });
+        if user
+            .account
+            .limits
+            .sessions
+            .is_some_and(|most| user.sessions >= most)
+        {
             if user.sessions == 0 {
                 // A limit of none: nothing is to stay.
-                self.forget(place);
+                self.by_name.remove(name);
             }
             return None;
         }
         user.sessions += 1;
-        Some(place)
+        Some(user.account.clone())
     }
 
     /// A session of a user is over.
-    pub(crate) fn leave(&mut self, place: u32) {
-        let Some(user) = self.slots.get_mut(place as usize) else {
+    pub(crate) fn leave(&mut self, account: &Account) {
+        let Some(user) = self.by_name.get_mut(&account.name) else {
             return;
         };
         user.sessions = user.sessions.saturating_sub(1);
@@ -163,52 +201,16 @@ impl Users {
             return;
         }
         user.left = user.left.wrapping_add(1);
-        self.former.push_back((place, user.left));
+        self.former.push_back((account.name.clone(), user.left));
         while self.former.len() > FORMER {
             let Some((oldest, left)) = self.former.pop_front() else {
                 break;
             };
-            let gone = self
-                .slots
-                .get(oldest as usize)
-                .is_some_and(|user| user.sessions == 0 && user.left == left);
-            if gone {
-                self.forget(oldest);
+            let is_gone = |user: &User| user.sessions == 0 && user.left == left;
+            if self.by_name.get(&oldest).is_some_and(is_gone) {
+                self.by_name.remove(&oldest);
             }
         }
-    }
-
-    fn forget(&mut self, place: u32) {
-        if let Some(user) = self.slots.try_remove(place as usize) {
-            self.by_name.remove(&user.name);
-        }
-    }
-
-    fn is_rated(&self, place: u32) -> bool {
-        self.slots
-            .get(place as usize)
-            .is_some_and(|user| user.limits.chunks.is_some() || user.limits.octets.is_some())
-    }
-
-    /// A user has sent something; how long he has to wait before he sends more.
-    fn charge(&mut self, now: Instant, place: u32, sent: Traffic) -> Duration {
-        let Some(user) = self.slots.get_mut(place as usize) else {
-            return Duration::ZERO;
-        };
-        let UserLimits {
-            chunks,
-            octets,
-            burst,
-            ..
-        } = user.limits;
-        let mut wait = Duration::ZERO;
-        if let Some(a_second) = chunks {
-            wait = user.chunks.take(now, sent.chunks, a_second.into(), burst);
-        }
-        if let Some(a_second) = octets {
-            wait = wait.max(user.octets.take(now, sent.octets, a_second, burst));
-        }
-        wait
     }
 }
 
@@ -228,17 +230,17 @@ fn network(peer: &PeerInfo) -> Option<IpAddr> {
 }
 
 impl Addresses {
-    /// Whether as many connections from there are open as may be.
-    pub(crate) fn is_full(&self, peer: &PeerInfo, most: u32) -> bool {
-        network(peer)
-            .and_then(|network| self.0.get(&network))
-            .is_some_and(|&open| open >= most)
-    }
-
-    pub(crate) fn enter(&mut self, peer: &PeerInfo) {
-        if let Some(network) = network(peer) {
-            *self.0.entry(network).or_default() += 1;
+    /// One more connection, unless as many from there are open as may be.
+    pub(crate) fn enter(&mut self, peer: &PeerInfo, most: u32) -> bool {
+        let Some(network) = network(peer) else { return true };
+        let open = self.0.entry(network).or_default();
+        let has_room = *open < most;
+        if has_room {
+            *open += 1;
+        } else if *open == 0 {
+            self.0.remove(&network);
         }
+        has_room
     }
 
     pub(crate) fn leave(&mut self, peer: &PeerInfo) {
@@ -261,7 +263,8 @@ impl Relay {
             && self
                 .bindings
                 .get(route.binding)
-                .is_some_and(|binding| self.users.is_rated(binding.user_place))
+                .and_then(|binding| binding.account.as_ref())
+                .is_some_and(|account| account.is_rated())
     }
 
     /// Whether a SEND has to be refused, as its user has sent more than his rate allows and comes by way of another relay:
@@ -273,11 +276,9 @@ impl Relay {
         let Some(binding) = self.bindings.get(route.binding) else {
             return false;
         };
-        let over = matches!(binding.owner, Owner::Relay(_))
-            && !self
-                .users
-                .charge(self.now, binding.user_place, Traffic::default())
-                .is_zero();
+        let now = self.now;
+        let is_over = |account: &Arc<Account>| !account.charge(now, Traffic::default()).is_zero();
+        let over = matches!(binding.owner, Owner::Relay(_)) && binding.account.as_ref().is_some_and(is_over);
         self.stats.refused_over_rate += u64::from(over);
         over
     }
@@ -287,8 +288,11 @@ impl Relay {
         let Some(binding) = self.bindings.get(route.binding) else {
             return;
         };
-        let (owner, place) = (binding.owner, binding.user_place);
-        let wait = self.users.charge(self.now, place, sent);
+        let owner = binding.owner;
+        let wait = match &binding.account {
+            Some(account) => account.charge(self.now, sent),
+            None => Duration::ZERO,
+        };
         let Owner::Client(from) = owner else {
             // Other users share the way; see `is_over_rate`.
             return;
@@ -325,12 +329,11 @@ mod tests {
 
     #[test]
     fn a_rate_is_kept_over_time_with_one_burst() {
-        let start = Instant::now();
-        let mut rate = Rate { paid: start };
+        let rate = Rate::default();
         let burst = Duration::from_secs(2);
-        let mut now = start;
+        let mut now = Duration::from_secs(7);
         let mut taken = 0;
-        while now < start + Duration::from_secs(10) {
+        while now < Duration::from_secs(17) {
             let wait = rate.take(now, 1, 10, burst);
             taken += 1;
             now += wait;
@@ -351,14 +354,18 @@ mod tests {
         let alice: Arc<str> = "alice".into();
         let limits = || UserLimits::new().sessions(2).chunks(1).burst(Duration::ZERO);
         let mut users = Users::default();
-        let place = users.enter(now, &alice, limits).unwrap_or(NOBODY);
-        assert_eq!(users.enter(now, &alice, limits), Some(place));
-        assert_eq!(users.enter(now, &alice, limits), None);
-        assert!(!users.charge(now, place, Traffic::chunk(1, None)).is_zero());
-        users.leave(place);
-        users.leave(place);
-        let again = users.enter(now, &alice, limits).unwrap_or(NOBODY);
-        assert!(users.charge(now, again, Traffic::chunk(1, None)) > Duration::from_secs(1));
+        let account = users.enter(now, &alice, limits).unwrap();
+        let again = users.enter(now, &alice, limits).unwrap();
+        assert!(Arc::ptr_eq(&account, &again));
+        assert!(users.enter(now, &alice, limits).is_none());
+        assert!(!account.charge(now, Traffic::chunk(1, None)).is_zero());
+        users.leave(&account);
+        users.leave(&account);
+        let again = users.enter(now, &alice, limits).unwrap();
+        assert!(again.charge(now, Traffic::chunk(1, None)) > Duration::from_secs(1));
+        // A shard whose clock is a little behind.
+        let earlier = now.checked_sub(Duration::from_millis(1)).unwrap_or(now);
+        assert!(again.charge(earlier, Traffic::chunk(1, None)) > Duration::from_secs(2));
     }
 
     #[test]
@@ -367,10 +374,10 @@ mod tests {
         let mut users = Users::default();
         for number in 0..FORMER + 100 {
             let name: Arc<str> = number.to_string().into();
-            let place = users.enter(now, &name, UserLimits::new).unwrap_or(NOBODY);
-            users.leave(place);
+            let account = users.enter(now, &name, UserLimits::new).unwrap();
+            users.leave(&account);
         }
-        assert_eq!((users.slots.len(), users.by_name.len()), (FORMER, FORMER));
+        assert_eq!((users.former.len(), users.by_name.len()), (FORMER, FORMER));
     }
 
     #[test]
@@ -378,13 +385,14 @@ mod tests {
         let peer =
             |address: &str| PeerInfo::new().with_remote((address.parse::<IpAddr>().unwrap(), 1).into());
         let mut addresses = Addresses::default();
-        addresses.enter(&peer("2001:db8:0:1::1"));
-        addresses.enter(&peer("2001:db8:0:1:2::1"));
-        assert!(addresses.is_full(&peer("2001:db8:0:1:3::1"), 2));
-        assert!(!addresses.is_full(&peer("2001:db8:0:2::1"), 2));
-        addresses.enter(&peer("192.0.2.1"));
-        assert!(addresses.is_full(&peer("::ffff:192.0.2.1"), 1));
+        assert!(addresses.enter(&peer("2001:db8:0:1::1"), 2));
+        assert!(addresses.enter(&peer("2001:db8:0:1:2::1"), 2));
+        assert!(!addresses.enter(&peer("2001:db8:0:1:3::1"), 2));
+        assert!(addresses.enter(&peer("2001:db8:0:2::1"), 2));
+        assert!(addresses.enter(&peer("192.0.2.1"), 1));
+        assert!(!addresses.enter(&peer("::ffff:192.0.2.1"), 1));
         addresses.leave(&peer("192.0.2.1"));
-        assert!(!addresses.is_full(&peer("192.0.2.1"), 1));
+        assert!(!addresses.enter(&peer("192.0.2.1"), 0));
+        assert!(addresses.enter(&peer("192.0.2.1"), 1));
     }
 }

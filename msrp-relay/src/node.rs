@@ -36,17 +36,21 @@ impl Node for Relay {
             (full, &mut self.stats.refused_full)
         } else if self.draining {
             (Refused::Draining, &mut self.stats.refused_draining)
-        } else if most.is_some_and(|most| self.addresses.is_full(&peer, most)) {
+        } else if most.is_some_and(|most| !self.common.addresses().enter(&peer, most)) {
             (Refused::Policy, &mut self.stats.refused_by_address)
         } else {
             let admission = self.config.policy.admit(&peer);
-            if admission == Lookup::Ready(Admission::Refuse) {
+            let refusal = if admission == Lookup::Ready(Admission::Refuse) {
                 (Refused::Policy, &mut self.stats.refused_by_admission)
             } else if self.is_full() || (self.connections() >= limit && !self.evict()) {
                 (full, &mut self.stats.refused_full)
             } else {
                 return Ok(self.accept_connection(peer, admission));
+            };
+            if most.is_some() {
+                self.common.addresses().leave(&peer);
             }
+            refusal
         };
         *counter += 1;
         self.stats.refused += 1;

@@ -18,9 +18,9 @@ use slab::Slab;
 
 use crate::{
     anchor::table::Anchors,
-    auth::lockout::Lockout,
     bindings::Bindings,
     buffers::Buffers,
+    common::CommonCounts,
     config::RelayConfig,
     connection::RelayConnection,
     error::ConfigError,
@@ -28,7 +28,6 @@ use crate::{
     failure::Contexts,
     forward::{incoming::Incoming, lane::Lane},
     hops::Hops,
-    limits::{Addresses, Users},
     listener,
     lookups::{PendingLookup, RelayQuery},
     peers::Peers,
@@ -59,7 +58,6 @@ pub struct Relay {
     pub(crate) peers: Peers,
     pub(crate) lookups: BTreeMap<Ticket, (ConnectionHandle, PendingLookup)>,
     pub(crate) next_ticket: u64,
-    pub(crate) lockout: Lockout,
     /// Stand-ins for the secrets of users that do not exist.
     pub(crate) dummy: [Ha1; 2],
     pub(crate) actions: VecDeque<Action<RelayQuery>>,
@@ -68,8 +66,7 @@ pub struct Relay {
     pub(crate) runnable: VecDeque<ConnectionHandle>,
     /// Connections whose deadline and readiness have to be looked at.
     pub(crate) touched: Vec<ConnectionHandle>,
-    pub(crate) users: Users,
-    pub(crate) addresses: Addresses,
+    pub(crate) common: CommonCounts,
     pub(crate) stats: RelayStats,
     /// Octets that wait to be sent or to be looked at, as far as they have been counted.
     pub(crate) buffered: usize,
@@ -115,11 +112,7 @@ impl Relay {
         Ok(Self {
             connection_config: Arc::new(config.connection.clone()),
             bindings: Bindings::new(prefixes, names, config.shard, hash_seed),
-            lockout: Lockout::new(
-                config.lockout_failures,
-                config.lockout_time,
-                config.lockout_entries,
-            ),
+            common: config.common.clone(),
             config,
             ids,
             table: ConnectionTable::new(),
@@ -139,8 +132,6 @@ impl Relay {
             events: VecDeque::new(),
             runnable: VecDeque::new(),
             touched: Vec::new(),
-            users: Users::default(),
-            addresses: Addresses::default(),
             stats: RelayStats::default(),
             buffered: 0,
             backlog: 0,
@@ -243,7 +234,7 @@ impl Relay {
         self.now = self.now.max(now);
     }
 
-    /// A peer has connected, and is let in; where it is not known yet whether it may stay, nothing is read until then.
+    /// A peer has connected, has been counted for its address, and is let in; where it is not known yet whether it may stay, nothing is read until then.
     pub(crate) fn accept_connection(
         &mut self,
         peer: PeerInfo,
@@ -266,9 +257,6 @@ impl Relay {
             self.stats.accepted += 1;
         }
         let by_address = !pipe && self.config.max_connections_per_address.is_some();
-        if by_address {
-            self.addresses.enter(&peer);
-        }
         let query = (admission == Lookup::Pending).then(|| RelayQuery::Admit { peer: peer.clone() });
         let handle = self.insert_connection(peer, listener as u16, pipe);
         if let Some((_, data)) = self.table.get_mut(handle) {
@@ -426,7 +414,7 @@ impl Relay {
             self.buffered = self.buffered.wrapping_sub(data.counted);
             self.pipes -= usize::from(connection.peer().shard.is_some());
             if data.by_address {
-                self.addresses.leave(connection.peer());
+                self.common.addresses().leave(connection.peer());
             }
             return Some(connection);
         }

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use msrp_relay::{ConfigError, Relay, RelayConfig};
+use msrp_relay::{CommonCounts, ConfigError, Relay, RelayConfig};
 use msrp_transport::{
     DriverConfig,
     dns::{DnsConfig, DnsResolver},
@@ -119,8 +119,9 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     let config = DriverConfig::new().max_connections(settings.max_connections.div_ceil(settings.workers));
     let names = Names::new(settings);
     let mut servers = Vec::with_capacity(settings.workers);
+    let common = CommonCounts::new();
     for shard in 0..settings.workers {
-        let relay = relay(settings, &ports, users.clone(), shard)?;
+        let relay = relay(settings, &ports, users.clone(), (shard, common.clone()))?;
         let hosts = settings
             .hosts
             .iter()
@@ -178,7 +179,7 @@ pub fn check(settings: &Settings) -> Result<(), Failure> {
             port => port,
         })
         .collect();
-    relay(settings, &ports, users, 0)?;
+    relay(settings, &ports, users, (0, CommonCounts::new()))?;
     println!("the configuration is good");
     Ok(())
 }
@@ -203,6 +204,7 @@ fn relay(settings: &Settings, ports: &[u16], users: Users, shard: usize) -> Resu
         .max_connections(settings.max_connections)
         .max_memory(settings.max_memory)
         .shard(shard as u16, settings.workers as u16)
+        .in_common(common)
         .auth_store(users);
     for name in &settings.peer_relays {
         config = match name.as_str() {

@@ -114,8 +114,10 @@ fn tell(state: &[NotifyState<'_>]) {
 fn reload(shards: &Shards, settings: &Settings, made: Option<&Identity>) -> Result<(), HandleError> {
     let users = match Users::load(settings) {
         Ok(users) => {
+            let said = shards.command(|| RelayCommand::ReplaceAuthStore(Box::new(users.clone())));
+            // Whoever reads this and then connects meets them.
             tracing::info!(users = users.len(), "users read again");
-            shards.command(|| RelayCommand::ReplaceAuthStore(Box::new(users.clone())))
+            said
         }
         Err(error) => {
             tracing::error!(%error, "users not read again; the old ones stay");
@@ -124,9 +126,10 @@ fn reload(shards: &Shards, settings: &Settings, made: Option<&Identity>) -> Resu
     };
     let certificates = match Material::load(settings, made) {
         Ok(material) => {
-            tracing::info!("certificates read again");
             let listeners = settings.listen.len();
-            shards.call(move |_, server, _| material.apply(server, listeners))
+            let said = shards.call(move |_, server, _| material.apply(server, listeners));
+            tracing::info!("certificates read again");
+            said
         }
         Err(error) => {
             tracing::error!(%error, "certificates not read again; the old ones stay");

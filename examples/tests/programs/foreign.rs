@@ -3,10 +3,11 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    time::Duration,
 };
 
 use md5::{Digest, Md5};
+
+use crate::running::PATIENCE;
 
 /// Octets in both directions.
 pub(crate) trait Wire: Read + Write + Send {}
@@ -74,7 +75,7 @@ pub(crate) fn md5(text: &str) -> String {
 /// A TCP connection that does not wait for ever.
 pub(crate) fn dial(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
 

@@ -372,10 +372,10 @@ fn out_of_descriptors_the_sessions_go_on_and_it_recovers() {
 #[test]
 fn limits_of_users_and_addresses_can_be_set() {
     let mut options = PLAIN.to_vec();
-    // Each worker counts for itself.
+    // Workers count together.
     options.extend([
         "--workers",
-        "1",
+        "2",
         "--max-user-sessions",
         "1",
         "--max-user-octets",
@@ -403,7 +403,7 @@ fn limits_of_users_and_addresses_can_be_set() {
     );
 
     let mut options = PLAIN.to_vec();
-    options.extend(["--workers", "1", "--max-address-connections", "1"]);
+    options.extend(["--workers", "2", "--max-address-connections", "1"]);
     let running = Running::start(1, &options);
     let _alice = join(&running, "alice", "secret");
     let mut second = Client::new("bob", dial(running.address()));

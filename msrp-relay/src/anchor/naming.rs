@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     bindings::{Holder, Owner},
-    limits::NOBODY,
     relay::Relay,
 };
 
@@ -79,7 +78,7 @@ impl Relay {
         let holder = Holder {
             owner: Owner::Anchored(index),
             user: label,
-            user_place: NOBODY,
+            account: None,
         };
         // It lives as long as the session.
         let life = LONGEST.as_secs() as u32;

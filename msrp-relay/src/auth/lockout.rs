@@ -36,62 +36,56 @@ struct Record {
     order: u64,
 }
 
+/// After what somebody is locked out, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LockoutLimits {
+    pub(crate) failures: u32,
+    pub(crate) time: Duration,
+    /// How many are remembered.
+    pub(crate) entries: usize,
+}
+
 /// Counts failures. Bounded: the records that were touched longest ago give way.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Lockout {
-    failures: u32,
-    time: Duration,
-    entries: usize,
     records: HashMap<Suspect, Record>,
     by_age: BTreeMap<u64, Suspect>,
     next: u64,
 }
 
 impl Lockout {
-    pub(crate) fn new(failures: u32, time: Duration, entries: usize) -> Self {
-        Self {
-            failures,
-            time,
-            entries,
-            records: HashMap::new(),
-            by_age: BTreeMap::new(),
-            next: 0,
-        }
-    }
-
     /// Whether any of these is locked out.
-    pub(crate) fn is_locked(&self, now: Instant, suspects: &[Suspect]) -> bool {
+    pub(crate) fn is_locked(&self, now: Instant, suspects: &[Suspect], limits: LockoutLimits) -> bool {
         !self.records.is_empty()
             && suspects.iter().any(|suspect| {
                 self.records.get(suspect).is_some_and(|record| {
-                    record.failures >= self.failures
-                        && now.saturating_duration_since(record.since) < self.time
+                    record.failures >= limits.failures
+                        && now.saturating_duration_since(record.since) < limits.time
                 })
             })
     }
 
     /// Counts a failure of each.
-    pub(crate) fn failed(&mut self, now: Instant, suspects: &[Suspect]) {
+    pub(crate) fn failed(&mut self, now: Instant, suspects: &[Suspect], limits: LockoutLimits) {
         for suspect in suspects {
             self.next += 1;
             let order = self.next;
-            let (time, limit) = (self.time, self.failures);
             let record = self.records.entry_ref(suspect).or_insert(Record {
                 failures: 0,
                 since: now,
                 order,
             });
-            if now.saturating_duration_since(record.since) >= time {
+            if now.saturating_duration_since(record.since) >= limits.time {
                 (record.failures, record.since) = (0, now);
             }
             record.failures = record.failures.saturating_add(1);
-            if record.failures == limit {
+            if record.failures == limits.failures {
                 record.since = now;
             }
             self.by_age.remove(&record.order);
             record.order = order;
             self.by_age.insert(order, suspect.clone());
-            while self.records.len() > self.entries {
+            while self.records.len() > limits.entries {
                 let Some((_, oldest)) = self.by_age.pop_first() else {
                     break;
                 };
@@ -129,33 +123,41 @@ mod tests {
 
     const TIME: Duration = Duration::from_secs(300);
 
+    fn limits(failures: u32, entries: usize) -> LockoutLimits {
+        LockoutLimits {
+            failures,
+            time: TIME,
+            entries,
+        }
+    }
+
     #[test]
     fn failures_lock_out_for_a_time() {
         let now = Instant::now();
-        let mut lockout = Lockout::new(3, TIME, 10);
+        let (mut lockout, limits) = (Lockout::default(), limits(3, 10));
         let alice = [Suspect::user("alice")];
         for _ in 0..2 {
-            lockout.failed(now, &alice);
+            lockout.failed(now, &alice, limits);
         }
-        assert!(!lockout.is_locked(now, &alice));
-        lockout.failed(now + TIME / 2, &alice);
-        assert!(lockout.is_locked(now + TIME, &alice));
-        assert!(!lockout.is_locked(now + TIME / 2 + TIME, &alice));
+        assert!(!lockout.is_locked(now, &alice, limits));
+        lockout.failed(now + TIME / 2, &alice, limits);
+        assert!(lockout.is_locked(now + TIME, &alice, limits));
+        assert!(!lockout.is_locked(now + TIME / 2 + TIME, &alice, limits));
         lockout.succeeded(&alice);
-        assert!(!lockout.is_locked(now + TIME, &alice));
+        assert!(!lockout.is_locked(now + TIME, &alice, limits));
     }
 
     #[test]
     fn the_record_is_bounded_and_the_latest_stay() {
         let now = Instant::now();
-        let mut lockout = Lockout::new(1, TIME, 4);
+        let (mut lockout, limits) = (Lockout::default(), limits(1, 4));
         for index in 0..100 {
-            lockout.failed(now, &[Suspect::user(&format!("user{index}"))]);
+            lockout.failed(now, &[Suspect::user(&format!("user{index}"))], limits);
         }
         assert_eq!(lockout.records.len(), 4);
         assert_eq!(lockout.by_age.len(), 4);
-        assert!(lockout.is_locked(now, &[Suspect::user("user99")]));
-        assert!(!lockout.is_locked(now, &[Suspect::user("user0")]));
+        assert!(lockout.is_locked(now, &[Suspect::user("user99")], limits));
+        assert!(!lockout.is_locked(now, &[Suspect::user("user0")], limits));
         let long = "ü".repeat(1000);
         assert_eq!(Suspect::user(&long), Suspect::User("ü".repeat(32)));
     }

@@ -27,7 +27,6 @@ use crate::{
     bindings::{Holder, Owner},
     event::{AuthFailure, RelayEvent},
     forward::Reason,
-    limits::NOBODY,
     lookups::{PendingLookup, RelayAnswer, RelayQuery},
     policy::{AuthQuery, AuthRequest, Grant, Lookup},
     relay::Relay,
@@ -110,7 +109,7 @@ impl Relay {
             Ok(credentials) if self.are_usable(&credentials) => credentials.username.into_owned(),
             _ => return self.fail_auth(from, String::new(), AuthFailure::Malformed),
         };
-        if self.lockout.is_locked(self.now, &self.suspects(from, &user)) {
+        if self.is_locked_out(&self.suspects(from, &user)) {
             self.stats.auth_locked_out += 1;
             self.tell_auth_failed(from, user, AuthFailure::LockedOut);
             self.count_auth_failure(from);
@@ -247,7 +246,8 @@ impl Relay {
         }
         let user = credentials.username.clone().into_owned();
         if !(known & right) {
-            self.lockout.failed(now, &self.suspects(from, &user));
+            let suspects = self.suspects(from, &user);
+            self.common.lockout().failed(now, &suspects, self.config.lockout);
             return self.fail_auth(from, user, AuthFailure::Credentials);
         }
         let life = self.config.nonce_life;
@@ -393,13 +393,14 @@ impl Relay {
                 use_path.push(b' ');
             }
         }
-        let user_place = match self.config.user_limits {
-            None => NOBODY,
+        let account = match self.config.user_limits {
+            None => None,
             Some(usual) => {
                 let policy = &mut self.config.policy;
                 let limits = || policy.user_limits(&verified.user, usual);
-                match self.users.enter(now, &verified.user, limits) {
-                    Some(place) => place,
+                let entered = self.common.users().enter(now, &verified.user, limits);
+                match entered {
+                    Some(account) => Some(account),
                     None => {
                         self.stats.auth_too_many_sessions += 1;
                         let user = verified.user.to_string();
@@ -419,7 +420,7 @@ impl Relay {
         let holder = Holder {
             owner: behind.map_or(Owner::Client(from), Owner::Relay),
             user: verified.user,
-            user_place,
+            account,
         };
         let binding = self.bindings.mint(&mut self.ids, listener, holder, now, seconds);
         match behind {
@@ -445,7 +446,7 @@ impl Relay {
         let seconds = seconds.to_string();
         let relay = behind.and_then(|relay| self.peers.name(relay)).map(str::to_owned);
         let suspects = self.suspects(from, &user);
-        self.lockout.succeeded(&suspects);
+        self.common.lockout().succeeded(&suspects);
         self.stats.auth_granted += 1;
         if let Some((_, data)) = self.table.get_mut(from) {
             data.auth_failures = 0;

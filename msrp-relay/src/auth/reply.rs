@@ -153,6 +153,12 @@ impl Relay {
         });
     }
 
+    /// Whether any of these has failed too often.
+    pub(super) fn is_locked_out(&self, suspects: &[Suspect]) -> bool {
+        let lockout = self.common.lockout();
+        lockout.is_locked(self.now, suspects, self.config.lockout)
+    }
+
     /// Who may be locked out for a failure: behind the address of another relay there are many.
     pub(super) fn suspects(&self, from: ConnectionHandle, user: &str) -> Vec<Suspect> {
         let address = self
