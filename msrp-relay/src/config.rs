@@ -333,7 +333,7 @@ impl RelayConfig {
     /// Octets that may wait to be sent or to be looked at, over all connections, together with what is remembered of
     /// chunks whose fate is open; see [`Relay::memory`](crate::Relay::memory). Default 256 MiB. Beyond it new
     /// connections are refused; from seven eighths of it on SENDs to receivers for whom more than 32 KiB waits are answered
-    /// with 413, and what is under way to them is given up, so that the others go on.
+    /// with 413, what is under way to them is given up, and they are not read, so that the others go on.
     pub fn max_memory(mut self, octets: usize) -> Self {
         self.max_memory = octets.max(LEAST_MEMORY);
         self

@@ -180,7 +180,7 @@ impl Node for Relay {
     fn wants_read(&self, connection: ConnectionHandle) -> bool {
         self.table
             .get(connection)
-            .is_some_and(|(connection, data)| connection.wants_read() && data.wait.is_none())
+            .is_some_and(|(connection, data)| self.may_read(connection, data))
     }
 
     fn poll_transmit(
@@ -210,6 +210,7 @@ impl Node for Relay {
                 self.buffers.keep(memory);
             }
             self.settle_account(connection);
+            self.read_again(connection);
             if self.end_orphan(connection) {
                 self.run();
             }

@@ -184,12 +184,40 @@ impl Relay {
     /// already, so that those who do no harm have room; for these only when a read block for each connection is used up too.
     pub(crate) fn is_full_for(&self, out: ConnectionHandle) -> bool {
         let most = self.config.max_memory;
-        let memory = self.memory();
-        memory >= most.saturating_add(self.table.len() * READ_BLOCK)
-            || (memory >= most - most / 8
+        self.memory() >= most.saturating_add(self.table.len() * READ_BLOCK)
+            || (self.is_nearly_full()
                 && self.table.get(out).is_some_and(|(connection, _)| {
                     connection.buffered() + connection.open_transactions() * OPEN_COST > MODEST
                 }))
+    }
+
+    /// Whether there is room only for those who do no harm.
+    fn is_nearly_full(&self) -> bool {
+        let most = self.config.max_memory;
+        self.memory() >= most - most / 8
+    }
+
+    /// Whether octets are wanted from a connection. When there is little room who does not take his answers is not read: to
+    /// what he sends there would be more of them. Connections that we opened and those between shards are read all the same,
+    /// so that no two wait for each other.
+    pub(crate) fn may_read(&self, connection: &Connection, data: &RelayConnection) -> bool {
+        let deaf = connection.buffered() > MODEST
+            && connection.peer().listener.is_some()
+            && connection.peer().shard.is_none()
+            && self.is_nearly_full();
+        connection.wants_read() && data.wait.is_none() && !deaf
+    }
+
+    /// What a connection has to send has left: it may be one that is read again.
+    pub(crate) fn read_again(&mut self, handle: ConnectionHandle) {
+        if let Some((connection, data)) = self.table.get(handle)
+            && !data.reading
+            && self.may_read(connection, data)
+            && let Some((_, data)) = self.table.get_mut(handle)
+        {
+            data.reading = true;
+            self.table.mark_ready(handle);
+        }
     }
 
     /// Whether more waits for a connection to take than for most.
@@ -364,11 +392,14 @@ impl Relay {
 
     /// Brings the deadline, the readiness and the account of a connection up to date.
     pub(crate) fn look_at(&mut self, handle: ConnectionHandle) {
+        let Some((connection, data)) = self.table.get(handle) else {
+            return;
+        };
+        let reading = self.may_read(connection, data);
         let Some((connection, data)) = self.table.get_mut(handle) else {
             return;
         };
         data.touched = false;
-        let reading = connection.wants_read() && data.wait.is_none();
         let ready = std::mem::take(&mut data.output) || connection.buffered() > 0 || reading != data.reading;
         data.reading = reading;
         if ready {

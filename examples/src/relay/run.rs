@@ -185,7 +185,12 @@ pub fn check(settings: &Settings) -> Result<(), Failure> {
 }
 
 /// `ports` are the real ones of the listeners.
-fn relay(settings: &Settings, ports: &[u16], users: Users, shard: usize) -> Result<Relay, Failure> {
+fn relay(
+    settings: &Settings,
+    ports: &[u16],
+    users: Users,
+    (shard, common): (usize, CommonCounts),
+) -> Result<Relay, Failure> {
     let (min, default, max) = settings.expires;
     let is_address = |host: &&str| host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
     let address = settings.names().find(is_address);

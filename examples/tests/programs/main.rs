@@ -8,6 +8,7 @@ mod foreign;
 mod foreign_clients;
 mod hostile_neighbours;
 mod http;
+mod memory_bound;
 mod quickstart;
 mod relay_admin;
 mod relay_anchor;

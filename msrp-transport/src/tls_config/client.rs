@@ -12,10 +12,13 @@ use super::{
 /// What a client needs for its TLS connections.
 #[derive(Clone, Debug)]
 pub struct ClientTls {
-    /// None where every certificate is trusted.
-    roots: Option<RootCertStore>,
     identity: Option<Identity>,
-    chained: Arc<ClientConfig>,
+    /// Whether certificates have to chain to roots; else every one is trusted.
+    verifies: bool,
+    /// Without the identity.
+    anonymous: Arc<ClientConfig>,
+    /// With the identity, if there is one: made once, so that a relay's connections share it, and what it keeps of sessions.
+    identified: Arc<ClientConfig>,
 }
 
 impl ClientTls {
@@ -37,11 +40,16 @@ impl ClientTls {
     }
 
     fn with(roots: Option<RootCertStore>, identity: Option<Identity>) -> Result<Self, TlsConfigError> {
-        let chained = client_config(roots.as_ref(), None, None)?;
+        let anonymous = client_config(roots.as_ref(), None, None)?;
+        let identified = match &identity {
+            Some(_) => client_config(roots.as_ref(), identity.as_ref(), None)?,
+            None => anonymous.clone(),
+        };
         Ok(Self {
-            roots,
             identity,
-            chained,
+            verifies: roots.is_some(),
+            anonymous,
+            identified,
         })
     }
 
@@ -50,14 +58,11 @@ impl ClientTls {
     /// # Errors
     /// [`TlsConfigError`] for fingerprints that are not acceptable.
     pub fn config_for(&self, target: &Target) -> Result<(Arc<ClientConfig>, bool), TlsConfigError> {
-        let identity = self.identity.as_ref().filter(|_| target.client_identity);
         match &target.trust {
-            Trust::Pki if identity.is_none() => Ok((self.chained.clone(), self.roots.is_some())),
-            Trust::Pki => Ok((
-                client_config(self.roots.as_ref(), identity, None)?,
-                self.roots.is_some(),
-            )),
+            Trust::Pki if target.client_identity => Ok((self.identified.clone(), self.verifies)),
+            Trust::Pki => Ok((self.anonymous.clone(), self.verifies)),
             Trust::Fingerprints(expected) => {
+                let identity = self.identity.as_ref().filter(|_| target.client_identity);
                 Ok((client_config(None, identity, Some(strongest(expected)?))?, false))
             }
             _ => Err(TlsConfigError::Refused("unknown kind of trust".to_owned())),

@@ -24,16 +24,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Admin,
+    paging::Wanted,
     sessions::{Clocks, Passed},
 };
 use crate::http::Refusal;
 
 /// Octets of a request's body: an SDP body as long as the relay takes it, in JSON.
 const MAX_BODY: usize = 160 * 1024;
-
-/// Sessions on a page unless the caller says otherwise, and at most.
-const PAGE: usize = 100;
-const MAX_PAGE: usize = 1_000;
 
 pub(super) fn routes() -> Router<Admin> {
     Router::new()
@@ -390,18 +387,7 @@ async fn list(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<Listed>, Refusal> {
     let Query(page) = page?;
-    let limit = page.limit.unwrap_or(PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        let error = format!("limit={limit}: from 1 to {MAX_PAGE} sessions are told at a time");
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, error));
-    }
-    let mut after = match &page.after {
-        None => None,
-        Some(text) => Some(text.parse::<Name>().map_err(|()| {
-            let error = format!("after={text}: the id of a session is wanted");
-            Refusal::new(StatusCode::BAD_REQUEST, error)
-        })?),
-    };
+    let Wanted { limit, mut after } = Wanted::<Name>::new(page.limit, page.after.as_deref())?;
     let wall = SystemTime::now();
     let mut anchors: Vec<Shown> = Vec::new();
     for shard in after.map_or(0, |name| name.shard)..admin.shards.len() {

@@ -204,6 +204,11 @@ impl Sample {
                 ("too_many_sessions", stats.auth_too_many_sessions),
                 ("out_of_bounds", stats.auth_out_of_bounds),
             ],
+        )?;
+        page.counter(
+            "auth_remote_failures",
+            "AUTH requests that were passed on with credentials, and refused by a relay further on",
+            stats.auth_remote_failures,
         )
     }
 

@@ -7,6 +7,7 @@
 mod anchors;
 mod health;
 mod metrics;
+mod paging;
 mod sessions;
 
 use std::{

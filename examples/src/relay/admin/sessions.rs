@@ -23,12 +23,8 @@ use msrp_core::{
 use msrp_relay::{RelayCommand, Session, SessionId, Traffic};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::Admin;
+use super::{Admin, paging::Wanted};
 use crate::http::Refusal;
-
-/// Sessions on a page unless the caller says otherwise, and at most.
-const PAGE: usize = 100;
-const MAX_PAGE: usize = 1_000;
 
 pub(super) fn routes() -> Router<Admin> {
     Router::new()
@@ -71,6 +67,8 @@ impl Serialize for Name {
 struct Shown {
     id: Name,
     user: String,
+    /// The relay behind which the client is; none for one that is connected to this one.
+    relay: Option<String>,
     /// `open`, or `closing`.
     state: &'static str,
     /// Seconds since 1970.
@@ -143,6 +141,7 @@ fn show(shard: usize, session: Session<'_>, clocks: Clocks) -> Shown {
     Shown {
         id: name,
         user: session.user.to_owned(),
+        relay: session.relay.map(str::to_owned),
         state: if session.closing { "closing" } else { "open" },
         since: clocks.unix(session.since),
         expires: clocks.unix(session.expires),
@@ -177,20 +176,7 @@ async fn list(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<Listed>, Refusal> {
     let Query(page) = page?;
-    let limit = page.limit.unwrap_or(PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        let error = format!("limit={limit}: from 1 to {MAX_PAGE} sessions are told at a time");
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, error));
-    }
-    let mut after = match &page.after {
-        None => None,
-        Some(text) => Some(text.parse::<Name>().map_err(|()| {
-            Refusal::new(
-                StatusCode::BAD_REQUEST,
-                format!("after={text}: the id of a session is wanted"),
-            )
-        })?),
-    };
+    let Wanted { limit, mut after } = Wanted::<Name>::new(page.limit, page.after.as_deref())?;
     let wall = SystemTime::now();
     let mut sessions: Vec<Shown> = Vec::new();
     let mut more = false;
