@@ -1,7 +1,11 @@
-//! The SIP adapter against sipp, which others wrote: scenarios of its own files play the caller, the callee, and those who
-//! refuse, ask for proofs, or lose messages. Skipped where there is no sipp, unless `MSRP_SIPP=required`.
+//! The SIP adapter and whole user agents against programs that others wrote. sipp plays, by the scenarios in this folder, the
+//! caller, the callee, and those who refuse, ask for proofs, or lose messages. Skipped where there is no sipp, unless `MSRP_SIPP=required`.
 
+mod agent;
+mod kamailio;
 mod running;
+mod sessions;
+mod tshark;
 
 use std::time::Duration;
 
@@ -73,7 +77,12 @@ async fn answer(adapter: &mut RsipAdapter, input: SipInput) {
 async fn called(transport: &str, scenario: &str, user: &str) -> Vec<String> {
     let mut adapter = adapter(transport);
     let address = adapter.listening()[0].address;
-    let sipp = Sipp::start(transport, scenario, &["-s", user, &address.to_string()], port());
+    let sipp = Sipp::start(
+        transport,
+        scenario,
+        &["-key", "msrp_port", "2855", "-s", user, &address.to_string()],
+        port(),
+    );
     let mut told = Vec::new();
     let ended = tokio::task::spawn_blocking(move || sipp.wait());
     tokio::pin!(ended);
