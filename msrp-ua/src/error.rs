@@ -86,6 +86,9 @@ pub enum CommandError {
         /// The bound.
         limit: usize,
     },
+    /// The session is for one file and nothing else (RFC 5547 §8.7).
+    #[error("the session is for a file")]
+    ForFile,
     /// One side holds the stream, so that no messages go this way.
     #[error("the stream is on hold")]
     OnHold,

@@ -15,9 +15,10 @@ use crate::{
 impl UserAgent {
     /// An offer of what our side of the call is to be, and the sessions that it promises.
     pub(super) fn make_offer(&mut self, id: CallId) -> Result<Bytes, NegotiationError> {
-        let Some(call) = self.calls.get(id) else {
+        let Some(call) = self.calls.get_mut(id) else {
             return Err(NegotiationError::NoOffer);
         };
+        call.forget_lines();
         let streams: Vec<StreamId> = call.streams.iter().map(|stream| stream.id).collect();
         let agreed = call.negotiation.local_streams();
         let lines: Vec<Option<LocalStream>> = call
@@ -164,9 +165,7 @@ impl UserAgent {
             None => self
                 .enter_session(params)
                 .inspect(|&session| {
-                    if let Some(entry) = self.sessions.get_mut(session) {
-                        entry.call = Some((id, stream));
-                    }
+                    self.join_session(session, id, stream);
                     self.start_session(session);
                 })
                 .map(Some),

@@ -264,7 +264,6 @@ impl UserAgent {
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
-        let lines = call.negotiation.streams().len();
         let dead: Vec<StreamId> = call
             .streams
             .iter()
@@ -275,7 +274,7 @@ impl UserAgent {
             self.end_stream(id, stream, super::FileOutcome::Refused);
         }
         if let Some(call) = self.calls.get_mut(id) {
-            call.forget_lines(lines);
+            call.forget_lines();
         }
     }
 
@@ -334,7 +333,11 @@ impl Call {
                 continue;
             }
             let id = self.next_stream();
-            self.streams[offered.index] = Stream::new(id, Want::Nothing);
+            let before = std::mem::replace(&mut self.streams[offered.index], Stream::new(id, Want::Nothing));
+            if before.want == Want::Begin {
+                // One of ours had this line in mind, and takes another.
+                self.streams.push(before);
+            }
             let section = offered.section;
             let kind = match section.file {
                 None => ProposalKind::Chat,
@@ -353,14 +356,17 @@ impl Call {
         proposals
     }
 
-    /// Forgets what stands beyond the lines that both sides know.
-    pub(super) fn forget_lines(&mut self, lines: usize) {
-        while self.streams.len() > lines
-            && self.streams.last().is_some_and(|stream| {
-                !stream.live && stream.want == Want::Nothing && stream.session.is_none()
-            })
-        {
-            self.streams.pop();
-        }
+    /// Forgets what stands beyond the lines that both sides know, and is not to get one.
+    pub(super) fn forget_lines(&mut self) {
+        let lines = self.negotiation.streams().len();
+        let mut line = 0;
+        self.streams.retain(|stream| {
+            line += 1;
+            line <= lines
+                || stream.live
+                || stream.accepted
+                || stream.want != Want::Nothing
+                || stream.session.is_some()
+        });
     }
 }

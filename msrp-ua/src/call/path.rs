@@ -9,7 +9,7 @@ use super::{
 use crate::{
     error::CommandError,
     event::RegistrationLoss,
-    names::RegistrationId,
+    names::{RegistrationId, SessionId},
     sdp::Setup,
     session::{SessionParams, SessionState},
     sip::CallId,
@@ -163,6 +163,19 @@ impl UserAgent {
         }
     }
 
+    /// A session is that of a stream from now on.
+    pub(super) fn join_session(&mut self, session: SessionId, id: CallId, stream: StreamId) {
+        let for_file = self
+            .calls
+            .get(id)
+            .and_then(|call| call.stream(stream))
+            .is_some_and(|stream| stream.transfer.is_some());
+        if let Some(entry) = self.sessions.get_mut(session) {
+            entry.call = Some((id, stream));
+            entry.for_file = for_file;
+        }
+    }
+
     /// Has a session ready under the path that is about to be offered, because the peer may connect before its answer is
     /// here (RFC 3264 §5.1).
     pub(super) fn await_session(&mut self, id: CallId, stream: StreamId) -> Result<(), CommandError> {
@@ -204,8 +217,8 @@ impl UserAgent {
         }
         if let Some(entry) = self.sessions.get_mut(session) {
             entry.state = SessionState::Offered;
-            entry.call = Some((id, stream));
         }
+        self.join_session(session, id, stream);
         if let Some(stream) = self.calls.get_mut(id).and_then(|call| call.stream_mut(stream)) {
             stream.session = Some(session);
         }

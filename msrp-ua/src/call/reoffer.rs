@@ -187,8 +187,7 @@ impl UserAgent {
             }
         }
         if let Some(call) = self.calls.get_mut(id) {
-            let lines = call.negotiation.streams().len();
-            call.forget_lines(lines);
+            call.forget_lines();
         }
         if let Some(answer) = answer {
             self.push_event(UserAgentEvent::OfferRefused { call: id, answer });

@@ -230,7 +230,7 @@ impl UserAgent {
         let Some(message) = transfer.message(through_relays) else {
             return;
         };
-        match self.send(session, message) {
+        match self.enqueue(session, message) {
             Ok(key) => {
                 self.calls.transfers.insert(key.0, (call, stream));
                 let entry = self.calls.get_mut(call).and_then(|call| call.stream_mut(stream));

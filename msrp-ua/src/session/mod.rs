@@ -73,6 +73,8 @@ pub(crate) struct Session {
     pub(crate) call: Option<(CallId, StreamId)>,
     /// It has been bound before, so that it is worth having another connection.
     pub(crate) was_ready: bool,
+    /// It is for one file, in either direction.
+    pub(crate) for_file: bool,
     /// The one message that is to come in it.
     pub(crate) file: Option<Box<IncomingFile>>,
 }
@@ -95,6 +97,7 @@ impl Session {
             silent_since: None,
             call: None,
             was_ready: false,
+            for_file: false,
             file: None,
         }
     }

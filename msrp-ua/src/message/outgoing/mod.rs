@@ -162,6 +162,19 @@ impl UserAgent {
         session: SessionId,
         message: OutgoingMessage,
     ) -> Result<OutgoingKey, CommandError> {
+        // One file, one message (RFC 5547 §8.7).
+        if self.sessions.get(session).is_some_and(|entry| entry.for_file) {
+            return Err(CommandError::ForFile);
+        }
+        self.enqueue(session, message)
+    }
+
+    /// Puts a message into the queue of a session, which may be that of a file.
+    pub(crate) fn enqueue(
+        &mut self,
+        session: SessionId,
+        message: OutgoingMessage,
+    ) -> Result<OutgoingKey, CommandError> {
         let limit = self.config.max_outgoing;
         let entry = self.sessions.get(session).ok_or(CommandError::UnknownSession)?;
         if entry.under_way() >= limit {
