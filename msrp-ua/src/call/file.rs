@@ -11,14 +11,25 @@ use crate::{
 pub struct FileReceiver {
     pub(crate) sink: Box<dyn MessageSink>,
     pub(crate) max_size: Option<u64>,
+    pub(crate) checked: bool,
 }
 
 impl FileReceiver {
-    /// Into this sink, which gets each octet once, the first of the offered range at offset 1.
+    /// Into this sink, which gets each octet once, the first of the offered range at offset 1. A whole file is taken only if
+    /// it has the size and the hashes that were said, see [`VerifyingSink`](crate::file::VerifyingSink).
     pub fn new(sink: impl MessageSink + 'static) -> Self {
         Self {
             sink: Box::new(sink),
             max_size: None,
+            checked: true,
+        }
+    }
+
+    /// Into a sink that sees to it by itself whether the file is the right one.
+    pub fn unchecked(sink: impl MessageSink + 'static) -> Self {
+        Self {
+            checked: false,
+            ..Self::new(sink)
         }
     }
 

@@ -6,9 +6,10 @@ use super::{FileOffer, FileOutcome, FileReceiver, StreamId, file::FileWay, strea
 use crate::{
     error::CommandError,
     event::{AbortReason, UserAgentEvent},
+    file::{VerifyingSink, content_disposition},
     message::{MessageSource, OutgoingMessage},
     names::{IncomingKey, OutgoingKey, SessionId},
-    sdp::FileAttributes,
+    sdp::{FileAttributes, FileSelector},
     sip::CallId,
     user_agent::UserAgent,
 };
@@ -43,9 +44,7 @@ impl std::fmt::Debug for Transfer {
 /// The one message that is to come in a session, and where it goes.
 #[derive(Debug)]
 pub(crate) struct IncomingFile {
-    pub(crate) sink: Option<crate::SinkBox>,
-    /// The message, once it has begun.
-    pub(crate) message: Option<IncomingKey>,
+    sink: Option<FileReceiver>,
 }
 
 /// What an event about a message means for the file that it is.
@@ -131,13 +130,16 @@ impl Transfer {
             .media_type
             .as_deref()
             .unwrap_or("application/octet-stream");
-        let mut message = OutgoingMessage::from_box(media_type, source);
+        let mut message = OutgoingMessage::new(media_type, source);
         if report {
             message = message.with_success_report();
         }
         let named = |header: &&(String, String)| header.0.eq_ignore_ascii_case("Content-Disposition");
         if self.headers.iter().find(named).is_none() {
-            message = message.with_header("Content-Disposition", disposition(&self.attributes));
+            message = message.with_header(
+                "Content-Disposition",
+                content_disposition(&self.attributes).to_string(),
+            );
         }
         for (name, value) in self.headers.drain(..) {
             message = message.with_header(name, value);
@@ -162,41 +164,6 @@ impl Way {
     }
 }
 
-/// `Content-Disposition` of a file: what SDP says of it too (RFC 5547 §6).
-fn disposition(attributes: &FileAttributes) -> String {
-    let mut value = attributes
-        .disposition
-        .clone()
-        .unwrap_or_else(|| "attachment".to_owned());
-    if let Some(name) = &attributes.selector.name {
-        value.push_str("; filename=\"");
-        for character in name.chars().filter(|character| !character.is_control()) {
-            if matches!(character, '"' | '\\') {
-                value.push('\\');
-            }
-            value.push(character);
-        }
-        value.push('"');
-    }
-    if let Some(size) = attributes.selector.size {
-        value.push_str(&format!("; size={size}"));
-    }
-    let dates = &attributes.dates;
-    for (kind, date) in [
-        ("creation-date", &dates.creation),
-        ("modification-date", &dates.modification),
-        ("read-date", &dates.read),
-    ] {
-        if let Some(date) = date
-            .as_ref()
-            .filter(|date| !date.contains(['"', '\\', '\r', '\n']))
-        {
-            value.push_str(&format!("; {kind}=\"{date}\""));
-        }
-    }
-    value
-}
-
 impl UserAgent {
     /// Gives the session of a stream that receives a file the place where it goes.
     pub(super) fn ready_transfer(&mut self, call: CallId, stream: StreamId) {
@@ -210,10 +177,7 @@ impl UserAgent {
             && let Some(receiver) = receiver.take()
             && let Some(session) = self.sessions.get_mut(session)
         {
-            session.file = Some(Box::new(IncomingFile {
-                sink: Some(crate::SinkBox(receiver.sink)),
-                message: None,
-            }));
+            session.file = Some(Box::new(IncomingFile { sink: Some(receiver) }));
         }
     }
 
@@ -264,17 +228,46 @@ impl UserAgent {
             return Ok(None);
         };
         // One file, one message (RFC 5547 §8.7).
-        let Some(sink) = file.sink.take() else {
+        let Some(FileReceiver { sink, checked, .. }) = file.sink.take() else {
             return Err(StatusCode::FORBIDDEN);
         };
-        file.message = Some(message);
         let (call, stream) = of;
         self.calls.transfers.insert(message.0, of);
+        let described = self.described(call, stream);
         let stream = self.calls.get_mut(call).and_then(|call| call.stream_mut(stream));
         if let Some(transfer) = stream.and_then(|stream| stream.transfer.as_mut()) {
             transfer.incoming = Some(message);
         }
-        Ok(Some(sink))
+        Ok(Some(crate::SinkBox(match described {
+            Some(described) if checked => Box::new(VerifyingSink::new(sink, &described)),
+            _ => sink,
+        })))
+    }
+
+    /// What was said of a file that is to come; none where only a part of it comes, which says little of the whole.
+    fn described(&self, call: CallId, stream: StreamId) -> Option<FileSelector> {
+        let call = self.calls.get(call)?;
+        let line = call.streams.iter().position(|entry| entry.id == stream)?;
+        let attributes = call.streams[line].transfer.as_ref()?.attributes();
+        if attributes.range.is_some() {
+            return None;
+        }
+        let mut selector = attributes.selector.clone();
+        let theirs = call
+            .negotiation
+            .streams()
+            .get(line)?
+            .as_ref()?
+            .remote
+            .file
+            .as_ref()?;
+        selector.size = selector.size.or(theirs.selector.size);
+        for hash in &theirs.selector.hashes {
+            if selector.hash(&hash.algorithm).is_none() {
+                selector.hashes.push(hash.clone());
+            }
+        }
+        Some(selector)
     }
 
     /// Looks whether an event is about a file.
@@ -426,29 +419,5 @@ impl UserAgent {
                 self.calls.transfers.remove(&key);
             }
         }
-    }
-}
-
-impl OutgoingMessage {
-    /// A message from a source in a box.
-    fn from_box(content_type: &str, source: Box<dyn MessageSource>) -> Self {
-        Self::new(content_type, Boxed(source))
-    }
-}
-
-/// A source in a box is a source.
-struct Boxed(Box<dyn MessageSource>);
-
-impl MessageSource for Boxed {
-    fn size(&self) -> Option<u64> {
-        self.0.size()
-    }
-
-    fn pull(&mut self, most: usize) -> Result<crate::message::Pull, crate::message::SourceError> {
-        self.0.pull(most)
-    }
-
-    fn rewind(&mut self) -> bool {
-        self.0.rewind()
     }
 }

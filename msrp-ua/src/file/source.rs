@@ -16,6 +16,8 @@ pub struct Ranged<S> {
     source: S,
     skip: u64,
     left: Option<u64>,
+    /// What both were at first.
+    whole: (u64, Option<u64>),
 }
 
 impl<S: MessageSource> Ranged<S> {
@@ -35,7 +37,12 @@ impl<S: MessageSource> Ranged<S> {
             (Some(wanted), Some(there)) => Some(wanted.min(there)),
             (one, other) => one.or(other),
         };
-        Some(Self { source, skip, left })
+        Some(Self {
+            source,
+            skip,
+            left,
+            whole: (skip, left),
+        })
     }
 }
 
@@ -65,6 +72,11 @@ impl<S: MessageSource> MessageSource for Ranged<S> {
             self.left = Some(left.saturating_sub(octets.len() as u64));
         }
         Ok(pulled)
+    }
+
+    fn rewind(&mut self) -> bool {
+        (self.skip, self.left) = self.whole;
+        self.source.rewind()
     }
 }
 
@@ -129,5 +141,12 @@ impl<S: MessageSource> MessageSource for CheckedSource<S> {
             }
         }
         Ok(self.last.take().map_or(Pull::End, Pull::Octets))
+    }
+
+    fn rewind(&mut self) -> bool {
+        self.hasher = FileHasher::like(&self.hashes);
+        self.last = None;
+        self.ended = false;
+        self.source.rewind()
     }
 }

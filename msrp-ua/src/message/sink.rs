@@ -27,3 +27,17 @@ pub trait MessageSink: Send {
     /// No more will come, and not all has been given.
     fn abort(&mut self);
 }
+
+impl<S: MessageSink + ?Sized> MessageSink for Box<S> {
+    fn write(&mut self, offset: u64, data: &Bytes) -> Result<(), SinkError> {
+        (**self).write(offset, data)
+    }
+
+    fn complete(&mut self, size: u64) -> Result<(), SinkError> {
+        (**self).complete(size)
+    }
+
+    fn abort(&mut self) {
+        (**self).abort();
+    }
+}

@@ -39,6 +39,20 @@ pub trait MessageSource: Send {
     }
 }
 
+impl<S: MessageSource + ?Sized> MessageSource for Box<S> {
+    fn size(&self) -> Option<u64> {
+        (**self).size()
+    }
+
+    fn pull(&mut self, most: usize) -> Result<Pull, SourceError> {
+        (**self).pull(most)
+    }
+
+    fn rewind(&mut self) -> bool {
+        (**self).rewind()
+    }
+}
+
 /// A message that is all there.
 #[derive(Clone, Debug)]
 pub struct FromBytes {

@@ -4,12 +4,13 @@ use msrp_core::grammar::StatusCode;
 
 use super::UserAgent;
 use crate::{
+    call::{CallAnswer, FileOffer, OutgoingCall, StreamId},
     error::CommandError,
     message::{OutgoingMessage, incoming::Accept},
     names::{IncomingKey, OutgoingKey, RegistrationId, SessionId},
     relay_client::RelayAccount,
     session::SessionParams,
-    sip::{PageId, SipInput, SipPage, SipReply},
+    sip::{CallId, PageId, SipInput, SipPage, SipReply},
 };
 
 /// What is to be done with a user agent where it lives.
@@ -42,6 +43,22 @@ pub enum UserAgentCommand {
     Reject(IncomingKey, StatusCode),
     /// See [`UserAgent::report`].
     Report(SessionId, IncomingKey, StatusCode),
+    /// See [`UserAgent::call`].
+    MakeCall(Box<OutgoingCall>),
+    /// See [`UserAgent::ring`].
+    Ring(CallId),
+    /// See [`UserAgent::answer_call`].
+    AnswerCall(CallId, Box<CallAnswer>),
+    /// See [`UserAgent::refuse_call`].
+    RefuseCall(CallId, SipReply),
+    /// See [`UserAgent::end_call`].
+    EndCall(CallId),
+    /// See [`UserAgent::answer_streams`].
+    AnswerStreams(CallId, Box<CallAnswer>),
+    /// See [`UserAgent::offer_file`].
+    OfferFile(CallId, Box<FileOffer>),
+    /// See [`UserAgent::abort_file`].
+    AbortFile(CallId, StreamId),
     /// See [`UserAgent::handle_sip`].
     Sip(Box<SipInput>),
     /// See [`UserAgent::send_page`].
@@ -88,6 +105,14 @@ impl std::fmt::Debug for UserAgentCommand {
             UserAgentCommand::Accept(..) => "Accept",
             UserAgentCommand::Reject(..) => "Reject",
             UserAgentCommand::Report(..) => "Report",
+            UserAgentCommand::MakeCall(_) => "MakeCall",
+            UserAgentCommand::Ring(_) => "Ring",
+            UserAgentCommand::AnswerCall(..) => "AnswerCall",
+            UserAgentCommand::RefuseCall(..) => "RefuseCall",
+            UserAgentCommand::EndCall(_) => "EndCall",
+            UserAgentCommand::AnswerStreams(..) => "AnswerStreams",
+            UserAgentCommand::OfferFile(..) => "OfferFile",
+            UserAgentCommand::AbortFile(..) => "AbortFile",
             UserAgentCommand::Sip(_) => "Sip",
             UserAgentCommand::SendPage(_) => "SendPage",
             UserAgentCommand::AnswerPage(..) => "AnswerPage",
@@ -114,6 +139,14 @@ impl UserAgent {
             UserAgentCommand::Accept(key, how) => self.accept(key, how),
             UserAgentCommand::Reject(key, code) => self.reject(key, code),
             UserAgentCommand::Report(session, key, code) => self.report(session, key, code),
+            UserAgentCommand::MakeCall(call) => self.call(*call).map(|_| ()),
+            UserAgentCommand::Ring(call) => self.ring(call),
+            UserAgentCommand::AnswerCall(call, answer) => self.answer_call(call, *answer),
+            UserAgentCommand::RefuseCall(call, reply) => self.refuse_call(call, reply),
+            UserAgentCommand::EndCall(call) => self.end_call(call),
+            UserAgentCommand::AnswerStreams(call, answer) => self.answer_streams(call, *answer),
+            UserAgentCommand::OfferFile(call, file) => self.offer_file(call, *file).map(|_| ()),
+            UserAgentCommand::AbortFile(call, stream) => self.abort_file(call, stream),
             UserAgentCommand::Sip(input) => {
                 self.handle_sip(self.now, *input);
                 Ok(())

@@ -179,7 +179,7 @@ fn a_call_for_a_file_ends_with_it() {
     });
     assert_eq!(
         disposition.as_deref(),
-        Some("attachment; filename=\"a.bin\"; size=300000")
+        Some("render; filename=\"a.bin\"; size=300000")
     );
     assert_eq!(world.a.ended(at_a), [CallEnd::Finished]);
     assert_eq!(world.b.ended(at_b), [CallEnd::Peer]);
