@@ -25,6 +25,8 @@ pub struct Loopback {
     ends: [BTreeMap<ConnectionHandle, ConnectionHandle>; 2],
     /// Connections to be looked at.
     ready: [BTreeSet<ConnectionHandle>; 2],
+    /// Which side is not heard any more.
+    silent: [bool; 2],
 }
 
 impl Loopback {
@@ -47,9 +49,16 @@ impl Loopback {
 
     /// Breaks every connection.
     pub fn reset<A: Node, B: Node>(&mut self, now: Instant, a: &mut A, b: &mut B) {
+        self.silent = [false; 2];
         let [of_a, of_b] = std::mem::take(&mut self.ends);
         of_a.into_keys().for_each(|end| a.handle_reset(now, end));
         of_b.into_keys().for_each(|end| b.handle_reset(now, end));
+    }
+
+    /// What a side (0 for `a`, 1 for `b`) sends is lost from now on, until all connections are [broken](Self::reset): the last
+    /// moments of a dying network.
+    pub fn silence(&mut self, side: usize) {
+        self.silent[side & 1] = true;
     }
 
     fn step<F: Node, T: Node>(&mut self, side: usize, now: Instant, from: &mut F, to: &mut T) -> bool {
@@ -73,8 +82,10 @@ impl Loopback {
                     block.extend_from_slice(transmit.chunk());
                     transmit.advance(len);
                 }
-                to.handle_read(now, end, block);
                 moved = true;
+                if !self.silent[side] {
+                    to.handle_read(now, end, block);
+                }
             }
         }
         while let Some(action) = from.poll_action() {

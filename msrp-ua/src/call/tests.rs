@@ -10,7 +10,8 @@ use bytes::Bytes;
 use msrp_core::{node::Node, rng::IdSource};
 
 use super::{
-    CallAnswer, CallChange, FileOffer, FileReceiver, OutgoingCall, ProposalKind, StreamAnswer, StreamId,
+    CallAnswer, CallChange, CallEnd, FileOffer, FileOutcome, FileReceiver, OutgoingCall, ProposalKind,
+    StreamAnswer, StreamId,
 };
 use crate::{
     OutgoingKey, OutgoingMessage, SessionId, UserAgent, UserAgentConfig, UserAgentEvent,
@@ -46,6 +47,8 @@ struct Side {
     /// Texts by their message, and what was told of them.
     sent: BTreeMap<OutgoingKey, (String, bool, bool)>,
     heard: BTreeSet<String>,
+    /// What has happened, so that it is known that it does.
+    seen: [usize; 5],
 }
 
 struct World {
@@ -72,6 +75,7 @@ impl World {
             files: BTreeMap::new(),
             sent: BTreeMap::new(),
             heard: BTreeSet::new(),
+            seen: [0; 5],
         };
         let sides = [
             side("a.example.com", &mut random),
@@ -154,17 +158,17 @@ impl World {
             0..8 if side.calls.len() < 12 => {
                 let mut call = OutgoingCall::new(SipParty::new("sip:you@example.com"))
                     .with_setup_timeout(Duration::from_secs(10));
-                if pick % 3 == 0 {
+                if pick.is_multiple_of(3) {
                     call = call.with_stream(super::StreamOffer::chat());
                 }
-                let file = pick % 4 == 0;
+                let file = pick.is_multiple_of(4);
                 if file {
                     call = call.with_stream(push(size));
                 }
                 let id = side.agent.call(call).unwrap();
                 side.calls.insert(id, 0);
                 if file {
-                    let stream = StreamId(u16::from(pick % 3 == 0));
+                    let stream = StreamId(u16::from(pick.is_multiple_of(3)));
                     side.files.insert((id, stream), 0);
                 }
             }
@@ -181,7 +185,7 @@ impl World {
                 if let Some((call, streams)) = side.asked.pop() {
                     let mut answer = CallAnswer::new();
                     for (n, (stream, push_to_us)) in streams.into_iter().enumerate() {
-                        if (pick + n) % 5 == 0 {
+                        if (pick + n).is_multiple_of(5) {
                             continue;
                         }
                         let how = if push_to_us {
@@ -200,7 +204,7 @@ impl World {
             32..60 => {
                 if let Some((session, _)) = session {
                     let message = OutgoingMessage::text(text.clone());
-                    let message = if pick % 2 == 0 {
+                    let message = if pick.is_multiple_of(2) {
                         message.with_success_report()
                     } else {
                         message
@@ -212,7 +216,7 @@ impl World {
             }
             60..70 => {
                 if let Some(call) = call {
-                    let file = if pick % 3 == 0 {
+                    let file = if pick.is_multiple_of(3) {
                         FileOffer::pull(selector(), FileReceiver::new(Nowhere))
                     } else {
                         push(size)
@@ -244,14 +248,35 @@ impl World {
                     let _may = side.agent.end_call(call);
                 }
             }
-            82..88 => {
+            82..86 => {
                 let [a, b] = &mut self.sides;
                 self.sip.reset_connections(self.now, &mut a.agent, &mut b.agent);
             }
-            88 if pick % 4 == 0 => self.sip.vanish(at),
+            86..88 => {
+                // Its last words, responses among them, are lost before the connections are.
+                self.sip.connections().silence(at);
+                self.run();
+                self.texts += 1;
+                let text = format!("text {}", self.texts);
+                let side = &mut self.sides[1 - at];
+                let session = side
+                    .sessions
+                    .keys()
+                    .nth(pick % side.sessions.len().max(1))
+                    .copied();
+                if let Some(session) = session
+                    && let Ok(key) = side.agent.send(session, OutgoingMessage::text(text.clone()))
+                {
+                    side.sent.insert(key, (text, false, false));
+                }
+                self.run();
+                let [a, b] = &mut self.sides;
+                self.sip.reset_connections(self.now, &mut a.agent, &mut b.agent);
+            }
+            88 if pick.is_multiple_of(4) => self.sip.vanish(at),
             _ => self.pass(time),
         }
-        if pick % 3 != 0 {
+        if !pick.is_multiple_of(3) {
             self.run();
         }
     }
@@ -308,6 +333,23 @@ fn push(size: usize) -> FileOffer {
 
 impl Side {
     fn note(&mut self, event: UserAgentEvent) {
+        let seen = match &event {
+            UserAgentEvent::SessionSuspended { .. } => Some(0),
+            UserAgentEvent::SessionLost { .. } => Some(1),
+            UserAgentEvent::FileEnded {
+                outcome: FileOutcome::Received { .. },
+                ..
+            } => Some(2),
+            UserAgentEvent::Message { duplicate: true, .. } => Some(3),
+            UserAgentEvent::CallEnded {
+                reason: CallEnd::Dialog(_),
+                ..
+            } => Some(4),
+            _ => None,
+        };
+        if let Some(seen) = seen {
+            self.seen[seen] += 1;
+        }
         match event {
             UserAgentEvent::IncomingCall(call) => {
                 self.calls.insert(call.call, 0);
@@ -378,11 +420,20 @@ fn calls_at_random() {
         }
         Err(_) => (0..400).collect(),
     };
+    let many = seeds.len() >= 400;
+    let mut seen = [0; 5];
     for seed in seeds {
         let mut world = World::new(seed);
         for _ in 0..120 {
             world.act();
         }
         world.check();
+        for side in &world.sides {
+            for (all, one) in seen.iter_mut().zip(side.seen) {
+                *all += one;
+            }
+        }
     }
+    // Suspended, lost, files, duplicates, dialogs lost: all of it has happened.
+    assert!(!many || seen.iter().all(|&count| count > 10), "{seen:?}");
 }
