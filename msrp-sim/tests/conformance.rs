@@ -17,12 +17,14 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("rfc4975", "4975-", "RFC 4975: the protocol"),
     ("rfc4976", "4976-", "RFC 4976: relays"),
     ("rfc7977", "7977-", "RFC 7977: WebSocket"),
+    ("rfc3264", "3264-", "RFC 3264: offer and answer"),
     ("rfc3862", "3862-", "RFC 3862: message/cpim"),
     ("rfc3994", "3994-", "RFC 3994: isComposing"),
     ("rfc4145", "4145-", "RFC 4145: who connects"),
     ("rfc5438", "5438-", "RFC 5438: disposition notifications"),
     ("rfc6135", "6135-", "RFC 6135: who connects, with MSRP"),
     ("rfc6714", "6714-", "RFC 6714: middleboxes"),
+    ("rfc8122", "8122-", "RFC 8122: certificates told by signalling"),
     ("rfc8866", "8866-", "RFC 8866: SDP"),
 ];
 

@@ -329,7 +329,8 @@ impl Call {
                 let id = self.next_stream();
                 self.streams.push(Stream::new(id, Want::Nothing));
             }
-            if offered.change != StreamChange::New {
+            // Nobody is asked again of a transfer that was there before (RFC 5547 §8.3).
+            if offered.change != StreamChange::New || offered.known_transfer {
                 continue;
             }
             let id = self.next_stream();

@@ -30,6 +30,10 @@ impl UserAgent {
         let Some((id, stream)) = self.sessions.get(session).and_then(|session| session.call) else {
             return false;
         };
+        // Somebody else than was told is no loss to be made good (RFC 8122 §6.2).
+        if matches!(reason, SessionLoss::Certificate) {
+            return false;
+        }
         let now = self.now;
         let state = self.sessions.get(session).map(|session| session.state);
         let attempts = self.config.calls.recovery_attempts;

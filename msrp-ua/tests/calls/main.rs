@@ -1,7 +1,9 @@
 //! Calls between two user agents: SIP, SDP and MSRP together.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod early;
 mod files;
+mod known;
 mod offers;
 mod peer;
 mod recovery;
