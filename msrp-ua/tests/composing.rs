@@ -294,6 +294,11 @@ fn in_a_group_everybody_has_a_state() {
         "nobody is believed for ever"
     );
     assert_eq!(composing.on_message("bob"), IDLE);
+    assert_eq!(composing.on_status(start, &"x".repeat(1025), &active(None)), None);
+    assert_eq!(
+        composing.on_status(start, &"x".repeat(1024), &active(None)),
+        ACTIVE
+    );
 }
 
 // shows: 3994-3.5-05, 3994-8.1-01, 3994-6-02

@@ -645,7 +645,10 @@ fn notifications_find_the_message_that_they_are_about() {
         Heard::Unknown
     );
     assert_eq!((requests.len(), requests.is_empty()), (1, false));
-    // However many claim to be recipients.
+    // However long their names, and however many claim to be recipients.
+    let long = |end: &str| notification("c", Some(&format!("im:{}{end}", "ü".repeat(300))), displayed);
+    assert_eq!(requests.heard(&long("a")), Heard::Expected(&3));
+    assert_eq!(requests.heard(&long("b")), Heard::Again(&3));
     for number in 0..2000 {
         requests.heard(&notification("c", Some(&format!("im:{number}@x")), delivered));
     }

@@ -7,6 +7,9 @@ use std::{
 
 use super::{ComposingState, IsComposing};
 
+/// The longest name that somebody can have, in octets.
+const MAX_NAME: usize = 1024;
+
 /// Bounds on what is believed.
 #[derive(Clone, Debug)]
 pub struct WatchConfig {
@@ -32,7 +35,8 @@ impl WatchConfig {
         self
     }
 
-    /// How many may write at once; who comes after them is not noticed. Default 256.
+    /// How many may write at once; who comes after them is not noticed, nor is anybody whose name is longer than 1 KiB.
+    /// Default 256.
     pub fn max_composers(mut self, composers: usize) -> Self {
         self.max_composers = composers.max(1);
         self
@@ -85,7 +89,7 @@ impl Composing {
             *known = until;
             return None;
         }
-        if self.active.len() >= self.config.max_composers {
+        if self.active.len() >= self.config.max_composers || who.len() > MAX_NAME {
             return None;
         }
         self.active.insert(who.into(), until);

@@ -108,6 +108,9 @@ impl Verdict {
 ///
 /// Hashing needs octets in order. Those that come early are passed on at once and hashed later: read again where the sink
 /// is [`ReadAgain`], or kept in memory, up to 1 MiB of them.
+///
+/// It is for whole files, and for [remainders](Self::resume) that make them whole: what a description says of the whole
+/// cannot be checked on a part out of the middle.
 pub struct VerifyingSink {
     inner: Inner,
     /// Octets of the file before the message.

@@ -7,10 +7,14 @@ use super::{DeliveryStatus, Disposition, DispositionRequests, DispositionType, N
 /// Recipients whose notifications about one message are told apart.
 const MAX_RECIPIENTS: usize = 256;
 
+/// Octets by which recipients are told apart: a peer may claim longer ones.
+const MAX_RECIPIENT: usize = 512;
+
 /// Messages that we sent and that asked for notifications, each with what the application needs to find it again.
 ///
 /// Notifications come late or never: the oldest message gives way to a new one. Each recipient of a message is heard once
-/// of each kind, up to 256 recipients.
+/// of each kind, up to 256 recipients, which are told apart by the first 512 octets of their URIs: that is 384 KiB for one
+/// message at the most, and usually a hundred octets.
 #[derive(Debug)]
 pub struct SentRequests<T> {
     limit: usize,
@@ -23,7 +27,7 @@ struct Sent<T> {
     requests: DispositionRequests,
     what: T,
     /// Recipients, and what they have said.
-    heard: BTreeSet<(Box<str>, DispositionType)>,
+    heard: BTreeSet<(Box<[u8]>, DispositionType)>,
 }
 
 /// What a notification means to us.
@@ -105,6 +109,8 @@ impl<T> SentRequests<T> {
             return Heard::NotAsked(&sent.what);
         };
         let recipient = notification.recipient_uri.as_deref().unwrap_or_default();
+        let recipient = recipient.as_bytes();
+        let recipient = recipient.get(..MAX_RECIPIENT).unwrap_or(recipient);
         let key = (Box::from(recipient), disposition.kind());
         if sent.heard.contains(&key) || sent.heard.len() >= MAX_RECIPIENTS * 3 {
             return Heard::Again(&sent.what);
