@@ -77,6 +77,11 @@ impl UserAgentConfig {
         self
     }
 
+    /// Whether session URIs are `msrps`.
+    pub fn uses_tls(&self) -> bool {
+        self.tls
+    }
+
     /// Bounds and times of each connection.
     pub fn connection(mut self, config: ConnectionConfig) -> Self {
         self.connection = Arc::new(config);

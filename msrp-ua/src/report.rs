@@ -19,7 +19,7 @@ pub(crate) struct DelayedReport {
     session: SessionId,
     message_id: MessageId,
     to_path: Bytes,
-    code: StatusCode,
+    status: String,
     range: ByteRange,
 }
 
@@ -39,6 +39,24 @@ impl UserAgent {
         message: IncomingKey,
         code: StatusCode,
     ) -> Result<(), CommandError> {
+        self.report_saying(session, message, code, code.phrase())
+    }
+
+    /// As [`report`](Self::report), with a comment of the caller's instead of the usual phrase: what was said where the
+    /// message was passed on to.
+    ///
+    /// # Errors
+    /// [`CommandError::UnknownSession`], [`CommandError::UnknownMessage`], and [`CommandError::Grammar`] for a comment that
+    /// cannot stand in a header field.
+    pub fn report_saying(
+        &mut self,
+        session: SessionId,
+        message: IncomingKey,
+        code: StatusCode,
+        comment: &str,
+    ) -> Result<(), CommandError> {
+        let status = format!("000 {code} {comment}");
+        Status::parse(status.as_bytes())?;
         let entry = self
             .sessions
             .get_mut(session)
@@ -57,7 +75,7 @@ impl UserAgent {
         if wanted && !received.back.is_empty() {
             let (message_id, back) = (received.message_id, received.back.clone());
             let range = ByteRange::whole(received.size);
-            self.send_report(session, message_id, back, code, range);
+            self.send_report(session, message_id, back, status, range);
         }
         Ok(())
     }
@@ -68,7 +86,7 @@ impl UserAgent {
         session: SessionId,
         message_id: MessageId,
         to_path: Bytes,
-        code: StatusCode,
+        status: String,
         range: ByteRange,
     ) {
         let now = self.now;
@@ -79,7 +97,6 @@ impl UserAgent {
         let from_path = entry.params.local.as_bytes().clone();
         let mut octets = BytesMut::new();
         range.write_to(&mut octets);
-        let status = Status::new(code).to_string();
         let Some((connection, peer)) = self.table.get_mut(handle) else {
             return;
         };
@@ -106,7 +123,7 @@ impl UserAgent {
                     session,
                     message_id,
                     to_path,
-                    code,
+                    status,
                     range,
                 });
             }
@@ -125,7 +142,7 @@ impl UserAgent {
                 report.session,
                 report.message_id,
                 report.to_path,
-                report.code,
+                report.status,
                 report.range,
             );
         }

@@ -24,6 +24,19 @@ impl UserAgent {
         Ok(())
     }
 
+    /// Ends a call as [`end_call`](Self::end_call) does, and says why: `reason` is the value of the `Reason` header field of BYE
+    /// (RFC 3326), such as `SIP;cause=480;text="Idle"`.
+    ///
+    /// # Errors
+    /// [`CommandError::UnknownCall`].
+    pub fn end_call_because(&mut self, call: CallId, reason: impl Into<String>) -> Result<(), CommandError> {
+        self.check_call(call)?;
+        if let Some(call) = self.calls.get_mut(call) {
+            call.goodbye = Some(reason.into());
+        }
+        self.end_call(call)
+    }
+
     /// Refuses a call that has come, with 486 for instance. [`CallEnded`](UserAgentEvent::CallEnded) follows.
     ///
     /// # Errors
@@ -68,7 +81,7 @@ impl UserAgent {
             }
             CallState::Answered => (None, Some(CallState::Ending)),
             CallState::Established => {
-                let reason = reason_of(&end);
+                let reason = call.goodbye.clone().or_else(|| reason_of(&end));
                 (Some(SipAction::Bye { call: id, reason }), None)
             }
         };

@@ -80,8 +80,13 @@ pub struct CallStream {
     pub direction: Direction,
     /// What the peer accepts.
     pub peer_accepts: AcceptTypes,
+    /// What the peer accepts inside of containers besides.
+    pub peer_accepts_wrapped: AcceptTypes,
     /// The largest message that the peer wishes to receive.
     pub peer_max_size: Option<u64>,
+    /// There is a relay on the way, ours or the peer's: that a message was [accepted](crate::UserAgentEvent::Accepted) does
+    /// not say that the peer has it.
+    pub relayed: bool,
 }
 
 /// The file of a stream.

@@ -127,6 +127,8 @@ pub(crate) struct Call {
     put_off: u8,
     /// When it is to be looked at again.
     armed: Option<Instant>,
+    /// What BYE says of why it is ended.
+    goodbye: Option<String>,
 }
 
 impl Call {
@@ -146,6 +148,7 @@ impl Call {
             deadlines: Deadlines::default(),
             put_off: 0,
             armed: None,
+            goodbye: None,
         }
     }
 

@@ -177,7 +177,14 @@ impl UserAgent {
             }),
             direction: agreed.direction,
             peer_accepts: agreed.remote.accept_types.clone(),
+            peer_accepts_wrapped: agreed.remote.accept_wrapped_types.clone().unwrap_or_default(),
             peer_max_size: agreed.remote.max_size,
+            relayed: agreed
+                .remote
+                .path
+                .as_ref()
+                .is_some_and(|path| path.uris().len() > 1)
+                || !call.relays.is_empty(),
         })
     }
 }

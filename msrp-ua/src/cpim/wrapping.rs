@@ -32,6 +32,13 @@ impl Wrapping {
         matches!(self.accepts.entries().next(), Some(AcceptEntry::Type(first)) if first.is("message", "cpim"))
     }
 
+    /// Whether the peer names message/cpim among what it accepts, and not only by a `*`.
+    pub fn lists_cpim(&self) -> bool {
+        self.accepts
+            .entries()
+            .any(|entry| matches!(entry, AcceptEntry::Type(listed) if listed.is("message", "cpim")))
+    }
+
     /// Whether a message of this type may go as it is.
     pub fn takes_plain(&self, media_type: &MediaType<'_>) -> bool {
         self.accepts.accepts(media_type).is_some()

@@ -26,7 +26,7 @@ pub struct SipPage {
     pub content_type: Option<String>,
     /// The body.
     pub body: Bytes,
-    /// Other header fields that matter: `Date`, `Expires`, `Subject`, `Call-ID`, `Content-Disposition`,
+    /// Other header fields that matter: `Date`, `Expires`, `Subject`, `Call-ID`, `CSeq`, `Max-Forwards`, `Content-Disposition`,
     /// `Content-Transfer-Encoding`, `Content-Encoding`, `Content-Language`.
     pub headers: Vec<SipHeader>,
 }

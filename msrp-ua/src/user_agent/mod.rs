@@ -34,6 +34,7 @@ use crate::{
     names::{IncomingKey, OutgoingKey, SessionId},
     relay_client::Registrations,
     session::{Role, Session, SessionParams, SessionState, Sessions},
+    sip::CallId,
     sip::SipAction,
     timers::UaTimer,
 };
@@ -241,6 +242,16 @@ impl UserAgent {
         } else {
             Ok(())
         }
+    }
+
+    /// Whether a session is bound to a connection, so that messages flow.
+    pub fn is_ready(&self, session: SessionId) -> bool {
+        self.connection_of(session).is_some()
+    }
+
+    /// The call that a session belongs to.
+    pub fn call_of(&self, session: SessionId) -> Option<CallId> {
+        Some(self.sessions.get(session)?.call?.0)
     }
 
     /// How many sessions there are.

@@ -1,6 +1,6 @@
 //! How a message ends: complete, or not.
 
-use msrp_core::grammar::{ByteRange, FailureReport, MessageId, StatusCode, SuccessReport};
+use msrp_core::grammar::{ByteRange, FailureReport, MessageId, Status, StatusCode, SuccessReport};
 
 use super::{Destination, Incoming, Received, RefusedMessage};
 use crate::{
@@ -179,6 +179,7 @@ impl UserAgent {
             return;
         }
         let (session, message_id, back) = (incoming.session, incoming.message_id, incoming.back.clone());
-        self.send_report(session, message_id, back, code, range);
+        let status = Status::new(code).to_string();
+        self.send_report(session, message_id, back, status, range);
     }
 }

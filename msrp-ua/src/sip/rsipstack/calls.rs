@@ -134,7 +134,7 @@ impl Core {
         .request(&self.config);
         fields::push(&mut request.headers, "Allow", compose::ALLOW);
         for (name, value) in headers {
-            fields::push(&mut request.headers, &name, value);
+            fields::put(&mut request.headers, &name, &value);
         }
         compose::with_body(
             &mut request.headers,

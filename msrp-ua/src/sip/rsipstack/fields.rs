@@ -26,6 +26,14 @@ pub(super) fn push(headers: &mut Headers, name: &str, value: impl Into<String>) 
     headers.push(make_header(name, value.into()));
 }
 
+/// Puts a header field of the user agent in; of those that may come once it replaces what is there.
+pub(super) fn put(headers: &mut Headers, name: &str, value: &str) {
+    if name.eq_ignore_ascii_case("Max-Forwards") {
+        remove(headers, name);
+    }
+    push(headers, name, value);
+}
+
 /// Takes out all header fields of this name.
 pub(super) fn remove(headers: &mut Headers, name: &str) {
     headers.retain(|header| !header.name().eq_ignore_ascii_case(name));
@@ -220,14 +228,13 @@ pub(super) fn is_loose(uri: &Uri) -> bool {
     uri.params.iter().any(|parameter| matches!(parameter, Param::Lr))
 }
 
-/// Header fields that are the stack's to write.
-const OURS: [&str; 21] = [
+/// Header fields that are the stack's to write. `Max-Forwards` is not: who passes something on counts it down.
+const OURS: [&str; 20] = [
     "Via",
     "From",
     "To",
     "Call-ID",
     "CSeq",
-    "Max-Forwards",
     "Contact",
     "Route",
     "Record-Route",

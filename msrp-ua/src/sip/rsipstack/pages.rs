@@ -13,11 +13,15 @@ impl Core {
     pub(super) fn page(&mut self, page: &SipPage) -> Result<(), SipError> {
         let from = format!("{};tag={}", fields::name_addr(&page.from)?, compose::token());
         let to = fields::name_addr(&page.to)?;
-        // A Call-ID of the page is one of another MESSAGE, when it was told of that; ours has its own.
+        // Call-ID and CSeq of the page are those of another MESSAGE, when it was told of that; ours has its own.
         let theirs: Vec<_> = page
             .headers
             .iter()
-            .filter(|header| !header.name.eq_ignore_ascii_case("Call-ID"))
+            .filter(|header| {
+                !["Call-ID", "CSeq"]
+                    .iter()
+                    .any(|name| header.name.eq_ignore_ascii_case(name))
+            })
             .cloned()
             .collect();
         let headers = fields::outgoing(&theirs)?;
@@ -33,7 +37,7 @@ impl Core {
         }
         .request(&self.config);
         for (name, value) in headers {
-            fields::push(&mut request.headers, &name, value);
+            fields::put(&mut request.headers, &name, &value);
         }
         if let Some(content_type) = &page.content_type {
             if content_type.chars().any(char::is_control) {

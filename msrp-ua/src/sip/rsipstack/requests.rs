@@ -265,8 +265,10 @@ impl Core {
             .filter(|_| !request.body.is_empty())
             .map(str::to_owned);
         page.headers = fields::incoming(&request.headers);
-        if let Some(call_id) = fields::value(&request.headers, "Call-ID") {
-            page.headers.push(crate::sip::SipHeader::new("Call-ID", call_id));
+        for name in ["Call-ID", "CSeq"] {
+            if let Some(value) = fields::value(&request.headers, name) {
+                page.headers.push(crate::sip::SipHeader::new(name, value));
+            }
         }
         page.identity = self.identity(server);
         page.page = PageId::incoming(self.number());
