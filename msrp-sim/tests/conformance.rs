@@ -26,6 +26,9 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("rfc6714", "6714-", "RFC 6714: middleboxes"),
     ("rfc8122", "8122-", "RFC 8122: certificates told by signalling"),
     ("rfc8866", "8866-", "RFC 8866: SDP"),
+    ("gateway", "GW-", "Page mode and session mode: the gateway"),
+    ("rfc3428", "3428-", "RFC 3428: MESSAGE"),
+    ("rfc8591", "8591-", "RFC 8591: S/MIME in MESSAGE and MSRP"),
 ];
 
 struct Row {
