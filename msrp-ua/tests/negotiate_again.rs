@@ -246,6 +246,14 @@ fn holding_and_resuming_leaves_the_session_alone() {
     // In the old way.
     let (_, agreed) = answer_to(&peer_body(&["c=IN IP4 0.0.0.0"]), stream(BOB)).unwrap();
     assert_eq!(agreed.streams[0].direction, Direction::RecvOnly);
+    // Browsers write it where they have no address.
+    for (port, host) in [("9", "x.invalid"), ("9999", "0.0.0.0")] {
+        let media = format!("m=message {port} TCP/MSRP *");
+        let path = format!("a=path:msrp://{host}:{port}/p33r;tcp");
+        let offer = body(&dialog::section(&media, &path, &["c=IN IP4 0.0.0.0"]));
+        let (_, agreed) = answer_to(&offer, stream(BOB)).unwrap();
+        assert_eq!(agreed.streams[0].direction, Direction::SendRecv);
+    }
 }
 
 // shows: 3264-10.2-01

@@ -1,10 +1,10 @@
 //! An `m=message` section of MSRP (RFC 4975 §8).
 
-use std::fmt;
+use std::{fmt, net::Ipv4Addr};
 
 use bytes::Bytes;
 use msrp_core::{
-    grammar::{AcceptTypes, MaxSize, Path, Scheme},
+    grammar::{AcceptTypes, Host, MaxSize, Path, Scheme},
     node::Fingerprint,
 };
 use sdp_types::{Bandwidth, Media};
@@ -71,6 +71,9 @@ impl fmt::Debug for MessageSection {
 /// The name of the media and the one format of MSRP.
 pub(super) const MEDIA: &str = "message";
 const FORMAT: &str = "*";
+
+/// The port of who cannot be connected to (RFC 4145 §4.1).
+const DISCARD_PORT: u16 = 9;
 
 /// What is said above all sections.
 #[derive(Clone, Debug, Default)]
@@ -180,9 +183,16 @@ impl MessageSection {
             .map(Attribute::value)
     }
 
-    /// Which way messages go, if a held `c=0.0.0.0` (RFC 3264 §8.4) is heeded as well.
+    /// Which way messages go, if a `c=0.0.0.0` is heeded as well, which holds a stream in the old way (RFC 3264 §8.4). Where
+    /// the URI says the same, or the port is the one of who only connects, it stands for no address instead, as browsers write it.
     pub fn effective_direction(&self) -> Direction {
-        if self.address.as_ref().is_some_and(Address::is_unspecified_v4) {
+        let nowhere = self.address.as_ref().is_some_and(Address::is_unspecified_v4);
+        let no_address = self.port == DISCARD_PORT
+            || self
+                .path
+                .as_ref()
+                .is_some_and(|path| path.last().host() == Host::V4(Ipv4Addr::UNSPECIFIED));
+        if nowhere && !no_address {
             self.direction.held()
         } else {
             self.direction
