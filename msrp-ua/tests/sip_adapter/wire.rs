@@ -8,7 +8,7 @@ use msrp_ua::sip::{
 
 use crate::{
     peer::{Peer, Said, Text},
-    side::{ANSWER, OFFER, Side, config},
+    side::{ANSWER, OFFER, Side, T1, config},
 };
 
 fn text(octets: &'static [u8]) -> &'static str {
@@ -447,20 +447,39 @@ async fn what_is_broken_is_answered_400_or_dropped_and_harms_nothing() {
         peer.send_octets(udp(&bob), b"\r\n\r\n").await;
         peer.send_octets(udp(&bob), b"").await;
     }
-    let last = Said {
+    // So many datagrams at once may have filled the socket: this one is sent until it is heard.
+    let last = peer.request(&Said {
         body: "last",
         more: "Content-Type: text/plain\r\n",
         ..outside("MESSAGE", &uri, "last")
-    };
-    peer.send(udp(&bob), &peer.request(&last)).await;
-    loop {
-        let SipInput::Page(page) = bob.next().await else {
-            panic!()
-        };
-        if page.body == "last" {
-            break;
+    });
+    for _ in 0..300 {
+        peer.send(udp(&bob), &last).await;
+        while let Ok(Some(input)) = tokio::time::timeout(10 * T1, bob.adapter.next()).await {
+            if matches!(input, SipInput::Page(page) if page.body == "last") {
+                return;
+            }
         }
     }
+    panic!("it hears nothing any longer");
+}
+
+#[tokio::test]
+async fn an_invite_that_comes_by_two_ways_is_refused_once() {
+    let (peer, mut bob) = (Peer::new().await, Side::new("bob", "udp"));
+    let uri = bob.uri();
+    for branch in ["one", "two"] {
+        let said = Said {
+            more: SDP,
+            body: text(OFFER),
+            ..outside("INVITE", &uri, branch)
+        };
+        peer.send(udp(&bob), &peer.request(&said)).await;
+    }
+    bob.invited().await;
+    let refused = peer.response_of(482).await;
+    assert!(refused.get("Via").contains("z9hG4bKtwo"), "{refused:?}");
+    bob.silent().await;
 }
 
 #[tokio::test]
@@ -493,6 +512,35 @@ async fn limits_answer_503() {
         assert_eq!(peer.response_of(503).await.get("Retry-After"), "10");
     }
     bob.silent().await;
+}
+
+#[tokio::test]
+async fn more_transactions_than_may_be_are_dropped() {
+    let mut config = config("bob", "udp");
+    config.limits.transactions = 3;
+    let (peer, bob) = (Peer::new().await, Side::with("bob", config));
+    let uri = bob.uri();
+    for number in 0..3 {
+        let branch = format!("o{number}");
+        peer.send(udp(&bob), &peer.request(&outside("OPTIONS", &uri, &branch)))
+            .await;
+        peer.response_of(200).await;
+    }
+    peer.send(udp(&bob), &peer.request(&outside("OPTIONS", &uri, "o3")))
+        .await;
+    // When the others are forgotten there is room again.
+    while bob.adapter.dropped() == 0 {
+        tokio::time::sleep(T1).await;
+    }
+    loop {
+        peer.send(udp(&bob), &peer.request(&outside("OPTIONS", &uri, "o4")))
+            .await;
+        if let Ok((response, _)) = tokio::time::timeout(10 * T1, peer.next()).await {
+            assert_eq!(response.code(), 200);
+            assert!(response.get("Via").contains("z9hG4bKo4"), "{response:?}");
+            break;
+        }
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use rsipstack::sip::{Method, Request, Response};
+use tokio::time::Instant;
 
 use super::{
     compose,
@@ -26,6 +27,8 @@ pub(super) struct Call {
     pub(super) unacknowledged: Vec<ServerId>,
     /// The last ACK of ours, to be sent again.
     pub(super) ack: Option<(Box<Request>, Flow)>,
+    /// When it has rung for long enough.
+    pub(super) ring: Option<Instant>,
     /// Our BYE waits for the ACK (RFC 3261 §15): for the user agent the call is over.
     pub(super) bye: Option<Option<String>>,
 }
@@ -63,6 +66,7 @@ impl Call {
             offer: None,
             unacknowledged: Vec::new(),
             ack: None,
+            ring: None,
             bye: None,
         }
     }
@@ -103,6 +107,11 @@ impl Core {
         let call = self.calls.remove(&id)?;
         let key = call.key();
         self.dialogs.remove(&key);
+        self.invited
+            .remove(&(call.dialog.call_id.clone(), call.dialog.remote_tag.clone()));
+        if let Some(at) = call.ring {
+            self.never(at, Due::Ring(id));
+        }
         self.remember(key);
         Some(call)
     }
@@ -149,10 +158,10 @@ impl Core {
             provisional: false,
             cancel: Cancel::No,
         };
-        let call = Call::new(dialog, state);
+        let mut call = Call::new(dialog, state);
+        call.ring = Some(self.after(self.config.timers.ring, Due::Ring(invite.call)));
         self.dialogs.insert(call.key(), invite.call);
         self.calls.insert(invite.call, call);
-        self.after(self.config.timers.ring, Due::Ring(invite.call));
         Ok(())
     }
 
@@ -301,6 +310,9 @@ impl Core {
             return;
         }
         call.state = CallState::Established;
+        if let Some(at) = call.ring.take() {
+            self.never(at, Due::Ring(id));
+        }
         self.send_ack(id, client, response);
         let answer = sdp(&response.headers, &response.body).ok().flatten();
         self.tell(SipInput::Accepted { call: id, answer });
@@ -362,10 +374,11 @@ impl Core {
             }
             return;
         }
-        if call.is_none() && !self.ended_lately(call_id, ours) {
+        let known = call.is_some();
+        let flow = call.and_then(|call| call.dialog.flow.clone());
+        if !known && !self.ended_lately(&key) {
             return;
         }
-        let flow = call.and_then(|call| call.dialog.flow.clone());
         let mut other = Dialog::calling(
             call_id.to_owned(),
             from.to_owned(),
@@ -487,8 +500,12 @@ impl Core {
         let call = self.known(id)?;
         call.state = CallState::Established;
         call.offer = None;
+        let ring = call.ring.take();
         if by_invite {
             call.unacknowledged.push(server);
+        }
+        if let Some(at) = ring {
+            self.never(at, Due::Ring(id));
         }
         self.in_dialog_response(id, server, 200, Some(body));
         Ok(())

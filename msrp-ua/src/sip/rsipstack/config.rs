@@ -162,8 +162,9 @@ pub struct RsipLimits {
     pub calls: usize,
     /// MESSAGEs that have come and are unanswered; further ones get 503. Each up to `message` octets.
     pub pages: usize,
-    /// Transactions, ended ones among them, which are kept for 64 times T1 to answer what is sent again. What would be
-    /// one more is dropped unread. About 2 KiB each.
+    /// Transactions; by UDP also ended ones, which are kept for 64 times T1 to answer what is sent again. What would be one
+    /// more is dropped unread by UDP, and gets 503 by others. About 2 KiB each, and up to four times as many timers of
+    /// 200 octets. By default this is 2,000 requests a second by UDP for ever, and 8,000 by TCP.
     pub transactions: usize,
     /// Connections by TCP and TLS at a time; further ones are closed at once. Each up to twice `message` octets.
     pub connections: usize,

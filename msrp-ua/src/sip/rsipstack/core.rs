@@ -1,7 +1,7 @@
 //! The core of the adapter: what is open, and who waits for what. One task owns it; all others tell it what happens.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -106,8 +106,11 @@ pub(super) struct Core {
     pub(super) calls: HashMap<CallId, Call>,
     /// Calls by Call-ID and our tag.
     pub(super) dialogs: HashMap<(String, String), CallId>,
-    /// Dialogs that have ended a short while ago, whose peers may still say 200 to our INVITE.
-    lately: VecDeque<(Instant, (String, String))>,
+    /// Calls of others by Call-ID and their tag.
+    pub(super) invited: HashMap<(String, String), CallId>,
+    /// Dialogs that have ended a short while ago, whose peers may still say 200 to our INVITE; at most as many as calls.
+    lately: HashSet<(String, String)>,
+    until: VecDeque<(Instant, (String, String))>,
     pub(super) pages: HashMap<PageId, ServerId>,
     pub(super) servers: HashMap<ServerId, Server>,
     pub(super) clients: HashMap<ClientId, Client>,
@@ -131,7 +134,9 @@ impl Core {
             waiting,
             calls: HashMap::new(),
             dialogs: HashMap::new(),
-            lately: VecDeque::new(),
+            invited: HashMap::new(),
+            lately: HashSet::new(),
+            until: VecDeque::new(),
             pages: HashMap::new(),
             servers: HashMap::new(),
             clients: HashMap::new(),
@@ -551,20 +556,25 @@ impl Core {
 
     pub(super) fn remember(&mut self, key: (String, String)) {
         let now = Instant::now();
-        let limit = self.config.limits.calls;
-        while self.lately.len() >= limit || self.lately.front().is_some_and(|(until, _)| *until <= now) {
-            if self.lately.pop_front().is_none() {
-                break;
-            }
+        self.forget_old(now);
+        if self.lately.insert(key.clone()) {
+            self.until.push_back((now + 64 * self.config.timers.t1, key));
         }
-        self.lately.push_back((now + 64 * self.config.timers.t1, key));
     }
 
-    pub(super) fn ended_lately(&self, call_id: &str, tag: &str) -> bool {
-        let now = Instant::now();
-        self.lately
-            .iter()
-            .any(|(until, (id, ours))| *until > now && id == call_id && ours == tag)
+    fn forget_old(&mut self, now: Instant) {
+        let limit = self.config.limits.calls;
+        while self.until.len() >= limit || self.until.front().is_some_and(|(until, _)| *until <= now) {
+            let Some((_, key)) = self.until.pop_front() else {
+                return;
+            };
+            self.lately.remove(&key);
+        }
+    }
+
+    pub(super) fn ended_lately(&mut self, key: &(String, String)) -> bool {
+        self.forget_old(Instant::now());
+        self.lately.contains(key)
     }
 
     /// The way for a request outside of dialogs, and the URI that stands in `Route`, if one does.

@@ -190,6 +190,7 @@ async fn run_server(sockets: &Arc<Sockets>, id: ServerId, mut transaction: Trans
         .and_then(|(connection, via)| sockets.flow_of(connection, via));
     // The connection by which it came has closed meanwhile.
     let Some(flow) = flow else { return };
+    let reliable = flow.stream.is_some();
     let request = Box::new(transaction.original.clone());
     let reply = transaction.tu_sender.clone();
     sockets
@@ -210,6 +211,13 @@ async fn run_server(sockets: &Arc<Sockets>, id: ServerId, mut transaction: Trans
             }
             _ => {}
         }
+    }
+    // By TCP and TLS nothing is sent again (RFC 3261 §17.2.2, Timer J); the stack would keep the answer all the same.
+    let keep = transaction.original.method == Method::Invite || !reliable;
+    let key = transaction.key.clone();
+    drop(transaction);
+    if !keep {
+        sockets.endpoint.finished_transactions.remove(&key);
     }
     sockets.tell(Happening::ServerEnded(id)).await;
 }

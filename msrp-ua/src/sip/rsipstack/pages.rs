@@ -39,6 +39,9 @@ impl Core {
         for (name, value) in headers {
             fields::put(&mut request.headers, &name, &value);
         }
+        if page.content_type.is_none() && !page.body.is_empty() {
+            return Err(SipError::Invalid("a body without a Content-Type".to_owned()));
+        }
         if let Some(content_type) = &page.content_type {
             if content_type.chars().any(char::is_control) {
                 return Err(SipError::Invalid("a Content-Type".to_owned()));

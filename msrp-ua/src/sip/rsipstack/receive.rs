@@ -74,14 +74,21 @@ async fn request(
         refuse(&request, 400, fault, &connection).await;
         return;
     }
-    let endpoint = &sockets.endpoint;
-    if endpoint.transactions.len() + endpoint.finished_transactions.len()
-        >= sockets.config.limits.transactions
-    {
+    if is_full(sockets) && request.method != Method::Ack {
         sockets.dropped.fetch_add(1, Ordering::Relaxed);
+        if connection.is_reliable() {
+            refuse(&request, 503, "Too Many Requests", &connection).await;
+        }
         return;
     }
     pass(sockets, request.into(), connection, from, transport).await;
+}
+
+/// Whether there are as many transactions as may be. Of each that has ended the stack keeps a timer.
+fn is_full(sockets: &Sockets) -> bool {
+    let (endpoint, limit) = (&sockets.endpoint, sockets.config.limits.transactions);
+    endpoint.transactions.len() + endpoint.finished_transactions.len() >= limit
+        || endpoint.timers.len() >= limit.saturating_mul(4)
 }
 
 /// What is wrong with a request, beyond what the parser sees (RFC 3261 §8.1.1, §18.3).

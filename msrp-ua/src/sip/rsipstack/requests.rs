@@ -127,8 +127,11 @@ impl Core {
         }
         self.dialogs
             .insert((dialog.call_id.clone(), dialog.local_tag.clone()), call);
-        self.calls.insert(call, Call::new(dialog, CallState::Ringing(id)));
-        self.after(self.config.timers.ring, Due::Ring(call));
+        self.invited
+            .insert((dialog.call_id.clone(), dialog.remote_tag.clone()), call);
+        let mut ringing = Call::new(dialog, CallState::Ringing(id));
+        ringing.ring = Some(self.after(self.config.timers.ring, Due::Ring(call)));
+        self.calls.insert(call, ringing);
         let mut invite = IncomingInvite::new(call, from, to, offer);
         invite.request_uri = request_uri;
         invite.identity = identity;
@@ -139,14 +142,15 @@ impl Core {
     /// Whether an INVITE has come by another way already (RFC 3261 §8.2.2.2).
     fn is_merged(&self, request: &Request) -> bool {
         let value = |name| fields::value(&request.headers, name);
-        let (call_id, from) = (value("Call-ID"), value("From").and_then(fields::tag));
-        let seq = dialog::seq(request);
-        self.calls.values().any(|call| {
-            matches!(call.state, CallState::Ringing(_))
-                && Some(call.dialog.call_id.as_str()) == call_id
-                && Some(call.dialog.remote_tag.as_str()) == from
-                && call.dialog.remote_seq == seq
-        })
+        let Some((call_id, tag)) = value("Call-ID").zip(value("From").and_then(fields::tag)) else {
+            return false;
+        };
+        self.invited
+            .get(&(call_id.to_owned(), tag.to_owned()))
+            .and_then(|call| self.calls.get(call))
+            .is_some_and(|call| {
+                matches!(call.state, CallState::Ringing(_)) && call.dialog.remote_seq == dialog::seq(request)
+            })
     }
 
     /// Who sends a request, as a host says that we trust.
