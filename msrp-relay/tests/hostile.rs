@@ -749,3 +749,59 @@ fn many_deaf_receivers_under_a_small_bound() {
     siege.world.advance(Duration::from_secs(120));
     siege.talk();
 }
+
+/// Each sends to a receiver who reads everything, and takes none of the answers to it.
+#[test]
+fn many_senders_who_take_no_answers_under_a_small_bound() {
+    const MOST: usize = 1 << 20;
+    const PAIRS: usize = 60;
+    let mut siege = Besieged::with(config().max_memory(MOST));
+    let mut pairs = Vec::new();
+    for _ in 0..PAIRS {
+        let (sender, uri) = siege.world.client("alice", "secret");
+        let (receiver, receiver_uri) = siege.world.client("bob", "hidden");
+        siege.world.set_room(sender, Some(0));
+        pairs.push((sender, receiver, format!("{uri} {receiver_uri} {BOB}")));
+    }
+    let mut most = 0;
+    for (sender, receiver, path) in &pairs {
+        for burst in 0..200 {
+            if !siege.world.relay_wants_read(*sender) {
+                break;
+            }
+            let chunks: String = (0..50)
+                .map(|tiny| {
+                    send(
+                        &format!("t{burst:03}{tiny:02}"),
+                        path,
+                        ALICE,
+                        "",
+                        "1-1/1",
+                        "x",
+                        '$',
+                    )
+                })
+                .collect();
+            siege.world.feed(*sender, chunks);
+            for frame in siege.world.frames(*receiver) {
+                siege.world.feed(*receiver, answer_to(&frame));
+            }
+        }
+        most = most.max(siege.memory());
+        siege.talk();
+    }
+    assert!(most <= MOST + PAIRS * BLOCK, "{most}");
+    // They are read again once they take what they are owed.
+    for (sender, _, _) in &pairs {
+        siege.world.set_room(*sender, None);
+    }
+    siege.world.turn();
+    for (sender, _, _) in &pairs {
+        assert!(siege.world.relay_wants_read(*sender));
+    }
+}
+
+fn answer_to(request: &Frame) -> String {
+    let (id, previous) = (&request.id, request.back_path().split(' ').next().unwrap());
+    format!("MSRP {id} 200 OK\r\nTo-Path: {previous}\r\nFrom-Path: {BOB}\r\n-------{id}$\r\n")
+}

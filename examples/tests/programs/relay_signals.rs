@@ -198,27 +198,23 @@ fn half_a_message(drain: &str) -> (Running, Client, Client) {
     let mut bob = Client::new("bob", dial(address));
     alice.authenticate(&relay, "secret");
     bob.authenticate(&relay, "tiger");
-    let paths = alice.paths_to(&bob);
+    begin(&mut alice, &bob);
+    (running, alice, bob)
+}
+
+/// Half a message, from one to the other.
+pub(crate) fn begin(alice: &mut Client, bob: &Client) {
+    let paths = alice.paths_to(bob);
     let head = format!(
         "MSRP half1 SEND\r\n{paths}Message-ID: msg1\r\nByte-Range: 1-*/5000\r\nContent-Type: text/plain\r\n\r\n"
     );
     alice.write(head + &"x".repeat(2500));
     // What is under way is what the relay has seen.
-    std::thread::sleep(Duration::from_millis(100));
-    (running, alice, bob)
+    std::thread::sleep(Duration::from_millis(200));
 }
 
-#[test]
-fn sigterm_lets_a_message_under_way_finish() {
-    let (mut running, mut alice, mut bob) = half_a_message("10");
-    running.signal("TERM");
-    running.wait_for_stderr("draining");
-    // Nobody new is let in; the kernel may still have taken the connection, the relay does not.
-    let refused = TcpStream::connect(running.address()).map(|stream| {
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        matches!(std::io::Read::read(&mut &stream, &mut [0]), Ok(0) | Err(_))
-    });
-    assert!(refused.unwrap_or(true));
+/// The other half, while the relay drains; then there is nothing left for it to do.
+pub(crate) fn finish(mut running: Running, alice: &mut Client, bob: &mut Client) {
     alice.write("y".repeat(2500) + "\r\n-------half1$\r\n");
     let answer = alice.read();
     assert!(answer.start().starts_with("MSRP half1 200"), "{answer:?}");
@@ -234,6 +230,20 @@ fn sigterm_lets_a_message_under_way_finish() {
     }
     assert_eq!(got, "x".repeat(2500) + &"y".repeat(2500));
     assert_eq!(running.wait().code(), Some(0));
+}
+
+#[test]
+fn sigterm_lets_a_message_under_way_finish() {
+    let (running, mut alice, mut bob) = half_a_message("10");
+    running.signal("TERM");
+    running.wait_for_stderr("draining");
+    // Nobody new is let in; the kernel may still have taken the connection, the relay does not.
+    let refused = TcpStream::connect(running.address()).map(|stream| {
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        matches!(std::io::Read::read(&mut &stream, &mut [0]), Ok(0) | Err(_))
+    });
+    assert!(refused.unwrap_or(true));
+    finish(running, &mut alice, &mut bob);
 }
 
 #[test]

@@ -4,14 +4,13 @@ use std::{
     collections::BTreeSet,
     net::{SocketAddr, TcpStream},
     sync::Arc,
-    time::Duration,
 };
 
 use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
 
 use crate::{
     foreign::{Client, Frame, dial},
-    relay_signals::trusting,
+    relay_signals::{begin, finish, trusting},
     running::Running,
 };
 
@@ -211,32 +210,12 @@ fn one_connection_serves_sessions_of_all_workers() {
 
 #[test]
 fn a_message_between_workers_finishes_while_the_relay_drains() {
-    let mut running = start("msrp://127.0.0.1:0", &["--drain", "10"]);
+    let running = start("msrp://127.0.0.1:0", &["--drain", "10"]);
     let (mut alice, mut bob) = apart(&running);
-    let head = format!(
-        "MSRP half1 SEND\r\n{}Message-ID: msg1\r\nByte-Range: 1-*/5000\r\nContent-Type: text/plain\r\n\r\n",
-        alice.paths_to(&bob)
-    );
-    alice.write(head + &"x".repeat(2500));
-    // What is under way is what the relay has seen.
-    std::thread::sleep(Duration::from_millis(200));
+    begin(&mut alice, &bob);
     running.signal("TERM");
     running.wait_for_stderr("draining");
-    alice.write("y".repeat(2500) + "\r\n-------half1$\r\n");
-    let answer = alice.read();
-    assert!(answer.start().starts_with("MSRP half1 200"), "{answer:?}");
-    let mut got = String::new();
-    loop {
-        let chunk = bob.read();
-        bob.answer_200(&chunk);
-        let (octets, flag) = chunk.body();
-        got.push_str(octets);
-        if flag == '$' {
-            break;
-        }
-    }
-    assert_eq!(got, "x".repeat(2500) + &"y".repeat(2500));
-    assert_eq!(running.wait().code(), Some(0));
+    finish(running, &mut alice, &mut bob);
 }
 
 #[test]

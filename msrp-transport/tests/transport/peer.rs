@@ -28,7 +28,7 @@ use msrp_transport::{
 use crate::node::{Say, Talker, Told};
 
 /// How long anything may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The drivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
