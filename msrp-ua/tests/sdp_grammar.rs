@@ -267,6 +267,23 @@ fn sizes_and_numbers_are_bounded() {
 }
 
 #[test]
+fn what_is_wrong_is_said_in_our_words() {
+    let error = |text: &str| {
+        let parsed = SessionDescription::parse(text.as_bytes(), &SdpLimits::default());
+        parsed.unwrap_err().to_string()
+    };
+    assert_eq!(error("v=s3cret\x1b[2J\r\n"), "no SDP: Invalid version in line 1");
+    for text in [
+        "v=0\r\ns3cret\r\n",
+        "v=0\r\no=s3cret\r\n",
+        "v=0\r\nm=s3cret x\r\n",
+        "v=0\r\nb=s3cret:x\r\n",
+    ] {
+        assert!(!error(text).contains("s3cret"), "{}", error(text));
+    }
+}
+
+#[test]
 fn a_path_is_never_shown_whole() {
     let parsed = parse(&peer_body(&["a=key-mgmt:s3cret"]));
     let shown = format!("{parsed:?}");

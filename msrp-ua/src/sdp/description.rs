@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sdp_types::{Media, Session, Time};
+use sdp_types::{Media, ParserError, Session, Time};
 
 use super::{
     Address, Attribute, MessageSection, Origin, SdpError, SdpLimits, SectionError, file, section::Defaults,
@@ -175,8 +175,13 @@ impl SessionDescription {
             });
         }
         let text = String::from_utf8_lossy(body);
-        let mut head =
-            Session::parse(text.as_bytes()).map_err(|error| SdpError::Syntax(error.to_string()))?;
+        let mut head = Session::parse(text.as_bytes()).map_err(|error| {
+            SdpError::Syntax(match error {
+                // The only one that repeats what the peer wrote.
+                ParserError::InvalidVersion(line, _) => format!("Invalid version in line {line}"),
+                error => error.to_string(),
+            })
+        })?;
         // Keys are never sent, and discarded where received (RFC 8866 §5.12).
         head.key = None;
         let address = head.connection.take().as_ref().and_then(Address::from_line);
