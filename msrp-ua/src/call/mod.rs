@@ -249,21 +249,15 @@ impl UserAgent {
 
     /// Does what can be done about calls.
     pub(crate) fn settle_calls(&mut self) {
-        loop {
+        while !(self.calls.dirty.is_empty() && self.calls.marks.is_empty()) {
             for (call, stream, mark) in std::mem::take(&mut self.calls.marks) {
                 self.on_mark(call, stream, mark);
             }
-            let Some(call) = self.calls.dirty.pop_first() else {
-                return;
-            };
-            self.advance(call);
-            self.arm_call(call);
+            if let Some(call) = self.calls.dirty.pop_first() {
+                self.advance(call);
+                self.arm_call(call);
+            }
         }
-    }
-
-    /// Whether something is to be done about calls before events are pulled.
-    pub(crate) fn has_unsettled_calls(&self) -> bool {
-        !self.calls.dirty.is_empty() || !self.calls.marks.is_empty()
     }
 
     /// Sets the alarm of a call to when something is due next.

@@ -126,18 +126,19 @@ impl Node for UserAgent {
         connection.poll_transmit(now, budget)
     }
 
+    // Whatever is asked first sees what calls have still to do, so that nothing of it waits for the next turn.
     fn poll_ready(&mut self) -> Option<ConnectionHandle> {
+        self.settle_calls();
         self.table.pop_ready()
     }
 
     fn poll_action(&mut self) -> Option<Action<Infallible>> {
+        self.settle_calls();
         self.actions.pop_front()
     }
 
     fn poll_event(&mut self) -> Option<UserAgentEvent> {
-        if self.has_unsettled_calls() {
-            self.settle_calls();
-        }
+        self.settle_calls();
         let event = self.events.pop_front();
         if !self.stalled.is_empty() && self.events.len() <= self.config.max_events / 2 {
             self.resume_stalled();

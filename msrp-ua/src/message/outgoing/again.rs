@@ -30,7 +30,13 @@ impl UserAgent {
             let Some(outgoing) = self.outgoing.get(&key) else {
                 continue;
             };
-            if outgoing.retired || outgoing.delivered {
+            if outgoing.retired {
+                continue;
+            }
+            if outgoing.delivered {
+                // What the connection still owed about it does not matter.
+                self.stop_outgoing(key);
+                self.retire_outgoing(key);
                 continue;
             }
             let untouched = outgoing.written == 0 && outgoing.held.is_none() && !outgoing.finished;

@@ -15,6 +15,9 @@ use crate::{
 /// Media types that are remembered as refused by a peer.
 const MAX_REFUSED_TYPES: usize = 64;
 
+/// In how many sessions a message is tried before it has failed: it may be the message that nobody answers.
+const MAX_ATTEMPTS: u16 = 3;
+
 impl UserAgent {
     /// A chunk of ours has left.
     pub(crate) fn on_chunk_sent(
@@ -126,6 +129,24 @@ impl UserAgent {
             return;
         };
         let (session, message_id) = (outgoing.session, outgoing.message_id);
+        // Row 4975-E-28: these say that the session itself is gone, others only concern the message.
+        let gone = [
+            StatusCode::NO_SUCH_SESSION,
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::WRONG_CONNECTION,
+        ]
+        .contains(&code);
+        // In a session that is set up anew it is sent again, a few times.
+        if gone
+            && !outgoing.retired
+            && outgoing.attempt < MAX_ATTEMPTS
+            && self.recover(session, &SessionLoss::Refused(code))
+        {
+            return;
+        }
+        let Some(outgoing) = self.outgoing.get_mut(&key) else {
+            return;
+        };
         let tell = !outgoing.delivered && !outgoing.message.quiet;
         tracing::debug!(message = key.0, %code, "message failed");
         if code == StatusCode::UNSUPPORTED_MEDIA
@@ -147,14 +168,7 @@ impl UserAgent {
         }
         self.stop_outgoing(key);
         self.forget_outgoing(key);
-        // Row 4975-E-28: these say that the session itself is gone, others only concern the message.
-        if [
-            StatusCode::NO_SUCH_SESSION,
-            StatusCode::REQUEST_TIMEOUT,
-            StatusCode::WRONG_CONNECTION,
-        ]
-        .contains(&code)
-        {
+        if gone {
             self.lose_session(session, SessionLoss::Refused(code));
         }
     }
@@ -184,7 +198,7 @@ impl UserAgent {
 
     /// Nothing is awaited about a message any more; yet a failure REPORT may come from further down the path, and little
     /// is kept for a while to understand it.
-    fn retire_outgoing(&mut self, key: OutgoingKey) {
+    pub(super) fn retire_outgoing(&mut self, key: OutgoingKey) {
         let Some(outgoing) = self.outgoing.get_mut(&key) else {
             return;
         };
