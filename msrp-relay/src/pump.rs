@@ -70,7 +70,13 @@ impl Relay {
                     return;
                 };
                 match self.incoming.get_mut(key as usize) {
-                    Some(incoming) if incoming.kind == Kind::Send => self.on_send_body(handle, key, octets),
+                    Some(incoming) if incoming.kind == Kind::Send => {
+                        let plain = self
+                            .table
+                            .get(handle)
+                            .is_some_and(|(connection, _)| connection.body_is_plain());
+                        self.on_send_body(handle, key, octets, plain);
+                    }
                     // Bounded by the connection: 10,240 octets.
                     Some(incoming) => incoming.held.push(octets),
                     None => {}

@@ -79,6 +79,8 @@ pub struct Decoder {
     draft: Option<Box<Shape>>,
     /// Memory for the next one.
     spare: Option<Box<Shape>>,
+    /// See [`body_is_plain`](Self::body_is_plain).
+    plain: bool,
 }
 
 impl Decoder {
@@ -92,6 +94,7 @@ impl Decoder {
             searched: 0,
             draft: None,
             spare: None,
+            plain: false,
         }
     }
 
@@ -156,6 +159,11 @@ impl Decoder {
     /// Whether a head has begun and is not complete, given what `decode` left in the input.
     pub(crate) fn is_in_head(&self) -> bool {
         matches!(self.state, State::Head)
+    }
+
+    /// Whether the latest [`DecodeEvent::Body`] holds no CRLF with seven hyphens, so that no end-line begins in it.
+    pub(crate) fn body_is_plain(&self) -> bool {
+        self.plain
     }
 
     fn fail(&mut self, kind: DecodeErrorKind, at: usize) -> DecodeError {
@@ -274,7 +282,9 @@ impl Decoder {
                 LineStart::No => {}
             }
         }
-        let body = match end_line.find(input) {
+        let (found, plain) = end_line.find(input);
+        self.plain = plain;
+        let body = match found {
             Found::At(at, flag) => {
                 let body = input.split_to(at).freeze();
                 input.advance(end_line.len());

@@ -50,15 +50,26 @@ impl EndLine {
         PREFIX.len() + self.id.as_bytes().len() + 3
     }
 
-    /// Searches `hay`, which is body octets up to where something may follow.
-    pub(crate) fn find(&self, hay: &[u8]) -> Found {
+    /// Searches `hay`, which is body octets up to where something may follow; and whether the octets before what was found
+    /// hold nothing that any end-line begins with.
+    pub(crate) fn find(&self, hay: &[u8]) -> (Found, bool) {
         self.search(hay, true)
     }
 
     /// Searches what is to be sent for anything that could become the end-line: CRLF, hyphens and identifier suffice,
     /// since the CRLF that closes a body could complete them.
     pub(crate) fn find_in_outgoing(&self, hay: &[u8]) -> Found {
-        self.search(hay, false)
+        self.search(hay, false).0
+    }
+
+    /// The same of octets that are known to hold no CRLF with seven hyphens: only their end can begin an end-line.
+    pub(crate) fn find_at_end(hay: &[u8]) -> Found {
+        // The nine octets hold one CR, so only the last CR of the last eight octets can begin them.
+        let tail = hay.len().saturating_sub(PREFIX.len() - 1);
+        match hay.get(tail..).and_then(|end| memchr::memrchr(b'\r', end)) {
+            Some(offset) if PREFIX.starts_with(&hay[tail + offset..]) => Found::Partial(tail + offset),
+            _ => Found::Nothing,
+        }
     }
 
     /// Whether a body may follow its head with `start` as its first octets: not if the blank line before it and these
@@ -69,8 +80,9 @@ impl EndLine {
             .is_some_and(|rest| rest.starts_with(self.id.as_bytes()))
     }
 
-    fn search(&self, hay: &[u8], whole: bool) -> Found {
+    fn search(&self, hay: &[u8], whole: bool) -> (Found, bool) {
         let mut from = 0;
+        let mut plain = true;
         while let Some(rest) = hay.get(from..) {
             let Some(offset) = PREFIX_FINDER.find(rest) else {
                 break;
@@ -78,20 +90,22 @@ impl EndLine {
             let at = from + offset;
             let candidate = &hay[at..];
             match self.compare(candidate, PREFIX.len()) {
-                Match::Whole(flag) => return Found::At(at, flag),
+                Match::Whole(flag) => return (Found::At(at, flag), plain),
                 _ if !whole && candidate[PREFIX.len()..].starts_with(self.id.as_bytes()) => {
-                    return Found::At(at, ContinuationFlag::More);
+                    return (Found::At(at, ContinuationFlag::More), plain);
                 }
-                Match::SoFar => return Found::Partial(at),
-                Match::No => from = at + PREFIX.len(),
+                Match::SoFar => return (Found::Partial(at), plain),
+                Match::No => {
+                    plain = false;
+                    from = at + PREFIX.len();
+                }
             }
         }
-        // The nine octets hold one CR, so only the last CR of the last eight octets can begin them.
-        let tail = hay.len().saturating_sub(PREFIX.len() - 1).max(from);
-        match memchr::memrchr(b'\r', &hay[tail..]) {
-            Some(offset) if PREFIX.starts_with(&hay[tail + offset..]) => Found::Partial(tail + offset),
-            _ => Found::Nothing,
-        }
+        let found = match Self::find_at_end(&hay[from..]) {
+            Found::Partial(at) => Found::Partial(from + at),
+            found => found,
+        };
+        (found, plain)
     }
 
     /// Whether `octets` begin with the end-line but for its leading CRLF, as after a head or an empty body.
@@ -201,18 +215,18 @@ mod tests {
             b"x\r\n-------ABCD$\r\n",
         ] {
             assert!(
-                !matches!(e.find(hay), Found::At(..)),
+                !matches!(e.find(hay).0, Found::At(..)),
                 "{:?}",
                 String::from_utf8_lossy(hay)
             );
         }
         assert_eq!(
             end_line("abcd+").find(b"x\r\n-------abcd+$\r\n"),
-            Found::At(1, ContinuationFlag::Complete)
+            (Found::At(1, ContinuationFlag::Complete), true)
         );
         assert_eq!(
             e.find(b"x\r\n-------abcd+\r\n"),
-            Found::At(1, ContinuationFlag::More)
+            (Found::At(1, ContinuationFlag::More), true)
         );
     }
 
@@ -240,12 +254,20 @@ mod tests {
                     .wrapping_add(1442695040888963407);
                 hay.extend_from_slice(pieces[(state >> 33) as usize % pieces.len()]);
             }
+            let (found, plain) = e.find(&hay);
+            assert_eq!(found, naive("abcd", &hay), "{:?}", String::from_utf8_lossy(&hay));
+            let before = match found {
+                Found::At(at, _) | Found::Partial(at) => &hay[..at],
+                Found::Nothing => &hay,
+            };
             assert_eq!(
-                e.find(&hay),
-                naive("abcd", &hay),
-                "{:?}",
-                String::from_utf8_lossy(&hay)
+                plain,
+                !before.windows(PREFIX.len()).any(|octets| octets == PREFIX)
             );
+            if plain {
+                // Searching such octets again before they are sent is not needed, but for their end.
+                assert_eq!(EndLine::find_at_end(before), e.find_in_outgoing(before));
+            }
         }
     }
 }

@@ -54,6 +54,12 @@ impl Connection {
         self.decoder.recycle(head);
     }
 
+    /// Whether the latest [`Event::Body`] holds no CRLF with seven hyphens, so that no end-line can begin in it, whatever its
+    /// identifier: for [`write_plain`](Self::write_plain).
+    pub fn body_is_plain(&self) -> bool {
+        self.decoder.body_is_plain()
+    }
+
     /// The next thing to tell of what was sent, without looking at what was received.
     ///
     /// For a node that leaves octets in the receive buffer because another connection is full: it still has to hear

@@ -154,7 +154,7 @@ impl Relay {
         if let Some((_, data)) = self.table.get_mut(route.out) {
             data.rare().lanes_out.push(lane);
         }
-        self.write_lane(from, key, lane, held);
+        self.write_lane(from, key, lane, held, false);
     }
 
     /// Another chunk of a message that is under way.
@@ -176,8 +176,15 @@ impl Relay {
         }
     }
 
-    /// Passes octets on.
-    pub(crate) fn write_lane(&mut self, from: ConnectionHandle, key: u32, lane: u32, data: Bytes) {
+    /// Passes octets on. `plain` ones hold nothing that an end-line could begin with: they were searched as they came.
+    pub(crate) fn write_lane(
+        &mut self,
+        from: ConnectionHandle,
+        key: u32,
+        lane: u32,
+        data: Bytes,
+        plain: bool,
+    ) {
         let now = self.now;
         let Some(open) = self.lanes.get_mut(lane as usize) else {
             return;
@@ -199,7 +206,11 @@ impl Relay {
                 Some((connection, beside)) => {
                     beside.last_used = now;
                     beside.earn_reports(len);
-                    connection.write(now, open.outgoing, data)
+                    if plain {
+                        connection.write_plain(now, open.outgoing, data)
+                    } else {
+                        connection.write(now, open.outgoing, data)
+                    }
                 }
                 None => Err(WriteError::Unknown(data)),
             }

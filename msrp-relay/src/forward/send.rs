@@ -55,7 +55,7 @@ impl Relay {
     }
 
     /// Octets of a SEND have come.
-    pub(crate) fn on_send_body(&mut self, from: ConnectionHandle, key: u32, data: Bytes) {
+    pub(crate) fn on_send_body(&mut self, from: ConnectionHandle, key: u32, data: Bytes, plain: bool) {
         let Some(incoming) = self.incoming.get_mut(key as usize) else {
             return;
         };
@@ -63,7 +63,7 @@ impl Relay {
             if let Some(route) = incoming.route {
                 self.count(route, Traffic::octets(data.len()));
             }
-            self.write_lane(from, key, lane, data);
+            self.write_lane(from, key, lane, data, plain);
             return;
         }
         incoming.held.push(data);
@@ -271,7 +271,7 @@ impl Relay {
         };
         let data = incoming.held.take();
         if !data.is_empty() {
-            self.write_lane(from, key, lane, data);
+            self.write_lane(from, key, lane, data, false);
         }
         if ended {
             self.end_lane_chunk(from, key, lane);

@@ -12,7 +12,11 @@ use crate::{
 /// What waits in a lane.
 #[derive(Debug)]
 pub(super) enum Piece {
-    Octets(Bytes),
+    Octets {
+        octets: Bytes,
+        /// They hold nothing that an end-line begins with, except perhaps at their end.
+        plain: bool,
+    },
     /// The next octet stands at this position: the chunk has to end here.
     Jump(u64),
 }
@@ -49,15 +53,16 @@ impl Lane {
         self.end?;
         self.pieces
             .iter()
-            .all(|piece| matches!(piece, Piece::Octets(_)))
+            .all(|piece| matches!(piece, Piece::Octets { .. }))
             .then_some(self.queued as u64)
     }
 
-    /// Takes up to `most` octets off the front; none where a jump or nothing is next.
-    pub(super) fn take(&mut self, most: usize) -> Option<Bytes> {
-        let Some(Piece::Octets(octets)) = self.pieces.front_mut() else {
+    /// Takes up to `most` octets off the front, and whether they are plain; none where a jump or nothing is next.
+    pub(super) fn take(&mut self, most: usize) -> Option<(Bytes, bool)> {
+        let Some(Piece::Octets { octets, plain }) = self.pieces.front_mut() else {
             return None;
         };
+        let plain = *plain;
         let taken = if octets.len() > most {
             octets.split_to(most)
         } else {
@@ -67,14 +72,14 @@ impl Lane {
             self.pieces.pop_front();
         }
         self.queued -= taken.len();
-        Some(taken)
+        Some((taken, plain))
     }
 
     /// Puts octets back at the front.
-    pub(super) fn put_back(&mut self, octets: Bytes) {
+    pub(super) fn put_back(&mut self, octets: Bytes, plain: bool) {
         if !octets.is_empty() {
             self.queued += octets.len();
-            self.pieces.push_front(Piece::Octets(octets));
+            self.pieces.push_front(Piece::Octets { octets, plain });
         }
     }
 }

@@ -498,6 +498,31 @@ impl Connection {
     /// [`WriteError::Blocked`] when as much waits as may; the octets come back, and [`Event::Writable`] follows.
     /// [`WriteError::Unknown`] for a message that is not known or has been finished.
     pub fn write(&mut self, now: Instant, outgoing: OutgoingId, octets: Bytes) -> Result<(), WriteError> {
+        self.write_piece(now, outgoing, octets, false)
+    }
+
+    /// The same with octets, or a part of them, of an [`Event::Body`] of another connection of which
+    /// [`body_is_plain`](Self::body_is_plain) was true: they are not searched again for what could be taken for the end of
+    /// their chunk. With others a receiver could be led astray.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_plain(
+        &mut self,
+        now: Instant,
+        outgoing: OutgoingId,
+        octets: Bytes,
+    ) -> Result<(), WriteError> {
+        self.write_piece(now, outgoing, octets, true)
+    }
+
+    fn write_piece(
+        &mut self,
+        now: Instant,
+        outgoing: OutgoingId,
+        octets: Bytes,
+        plain: bool,
+    ) -> Result<(), WriteError> {
         let now = self.clock(now);
         let full = self.send.buffered() >= self.config.send_high;
         let lane_high = self.config.lane_high;
@@ -525,7 +550,7 @@ impl Connection {
         };
         let len = octets.len();
         lane.queued += len;
-        lane.pieces.push_back(Piece::Octets(octets));
+        lane.pieces.push_back(Piece::Octets { octets, plain });
         self.send.lanes_queued += len;
         self.send.make_ready(outgoing.slot);
         self.send.note_output(now);

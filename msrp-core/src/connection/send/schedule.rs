@@ -197,11 +197,11 @@ impl Connection {
             return true;
         }
         match lane.pieces.front() {
-            Some(Piece::Octets(_)) => {
+            Some(Piece::Octets { .. }) => {
                 let most = usize::try_from(room.min(chunk_room)).unwrap_or(usize::MAX);
-                if let Some(octets) = lane.take(most) {
+                if let Some((octets, plain)) = lane.take(most) {
                     self.send.lanes_queued -= octets.len();
-                    self.stage_body(now, octets);
+                    self.stage_body(now, octets, plain);
                 }
                 true
             }
@@ -237,7 +237,7 @@ impl Connection {
 
     /// Stages body octets, unless the chunk's own end-line would come about: then the chunk ends before it, and the
     /// octets go on in a chunk with another identifier (RFC 4975 §7.1).
-    fn stage_body(&mut self, now: Instant, mut octets: Bytes) {
+    fn stage_body(&mut self, now: Instant, mut octets: Bytes, plain: bool) {
         let Some(open) = &mut self.send.open else { return };
         open.starved_since = None;
         if open.fixed.is_some() {
@@ -254,7 +254,7 @@ impl Connection {
                     .unwrap_or_default(),
             );
             match end_line.find_in_outgoing(&joined) {
-                Found::At(at, _) if at < carried => return self.cut(now, octets),
+                Found::At(at, _) if at < carried => return self.cut(now, octets, plain),
                 Found::Partial(at) if at < carried && octets.len() < EndLine::MAX_LEN => {
                     let _before = joined.split_to(at);
                     open.carry = joined;
@@ -264,12 +264,17 @@ impl Connection {
                 _ => {}
             }
         }
-        match end_line.find_in_outgoing(&octets) {
-            Found::At(0, _) => self.cut(now, octets),
+        let found = if plain {
+            EndLine::find_at_end(&octets)
+        } else {
+            end_line.find_in_outgoing(&octets)
+        };
+        match found {
+            Found::At(0, _) => self.cut(now, octets, plain),
             Found::At(at, _) => {
                 let rest = octets.split_off(at);
                 self.push_body(octets);
-                self.cut(now, rest);
+                self.cut(now, rest, plain);
             }
             Found::Partial(at) => {
                 open.carry.extend_from_slice(octets.get(at..).unwrap_or_default());
@@ -290,12 +295,12 @@ impl Connection {
     }
 
     /// Ends the chunk here; `rest` goes on in the next one.
-    fn cut(&mut self, now: Instant, rest: Bytes) {
+    fn cut(&mut self, now: Instant, rest: Bytes, plain: bool) {
         let Some(open) = &self.send.open else { return };
         let slot = open.outgoing.slot;
         if let Some(lane) = self.send.lanes.get_mut(slot as usize) {
             self.send.lanes_queued += rest.len();
-            lane.put_back(rest);
+            lane.put_back(rest, plain);
         }
         self.close_chunk(now, ContinuationFlag::More);
         // The same lane goes on at once: this cut was no turn.
@@ -388,11 +393,13 @@ impl Connection {
 fn gather(lane: &super::lane::Lane, len: u64) -> Bytes {
     let len = usize::try_from(len).unwrap_or(usize::MAX);
     match lane.pieces.front() {
-        Some(Piece::Octets(octets)) if octets.len() >= len => octets.slice(..len),
+        Some(Piece::Octets { octets, .. }) if octets.len() >= len => octets.slice(..len),
         _ => {
             let mut gathered = BytesMut::with_capacity(len.min(INTERRUPTIBLE_ABOVE as usize));
             for piece in &lane.pieces {
-                let Piece::Octets(octets) = piece else { break };
+                let Piece::Octets { octets, .. } = piece else {
+                    break;
+                };
                 let room = len - gathered.len();
                 gathered.extend_from_slice(octets.get(..room.min(octets.len())).unwrap_or_default());
             }
@@ -406,7 +413,7 @@ fn contiguous(lane: &super::lane::Lane) -> u64 {
     lane.pieces
         .iter()
         .map_while(|piece| match piece {
-            Piece::Octets(octets) => Some(octets.len() as u64),
+            Piece::Octets { octets, .. } => Some(octets.len() as u64),
             Piece::Jump(_) => None,
         })
         .sum()
