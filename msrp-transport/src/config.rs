@@ -14,9 +14,9 @@ pub(crate) const KEEP_ALIVE_CHECK: Duration = Duration::from_secs(1);
 
 /// Bounds of a driver.
 ///
-/// The driver's own memory is one read block of [`read_block`](Self::read_block) octets, a few hundred octets for each
-/// connection (the lean driver: at most 200), and for TLS and WebSocket connections what [`Tls`](crate::layer::Tls) and
-/// [`WebSocketConfig`](crate::layer::WebSocketConfig) say.
+/// The driver's own memory is one read block of [`read_block`](Self::read_block) octets (with TLS, up to eleven times that), a few
+/// hundred octets for each connection (the lean driver: at most 200), and for TLS and WebSocket connections what
+/// [`Tls`](crate::layer::Tls) and [`WebSocketConfig`](crate::layer::WebSocketConfig) say.
 #[derive(Clone, Debug)]
 pub struct DriverConfig {
     pub(crate) max_connections: usize,
@@ -80,7 +80,7 @@ impl DriverConfig {
         self
     }
 
-    /// Octets of the block that sockets are read into. Default 64 KiB.
+    /// Octets of the block that sockets are read into. Default 64 KiB. TLS reads four times as much at a time.
     pub fn read_block(mut self, octets: usize) -> Self {
         self.read_block = octets.clamp(16 * 1024, 16 * 1024 * 1024);
         self

@@ -117,7 +117,7 @@ impl<N: Node> Driver<N> {
         };
         let mut budget = self.config.read_budget;
         while socket.readable && self.node.wants_read(handle) {
-            if budget == 0 {
+            if budget == 0 && !socket.layer.holds_received() {
                 socket.queued = true;
                 self.to_read.push_back(key);
                 return;

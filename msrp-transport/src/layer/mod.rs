@@ -123,6 +123,18 @@ impl Layer {
         }
     }
 
+    /// Whether the layer holds octets that it has read already, for the next [`read`](Self::read): a driver that goes on with
+    /// other connections first does well to take them before.
+    pub fn holds_received(&self) -> bool {
+        match self {
+            Layer::Plain => false,
+            #[cfg(feature = "tls")]
+            Layer::Tls(tls) => tls.holds_received(),
+            #[cfg(feature = "websocket")]
+            Layer::WebSocket(websocket) => websocket.holds_received(),
+        }
+    }
+
     /// Writes what the node lends, taking from it only what has been written (or what the layer holds within its
     /// bound).
     ///

@@ -1,11 +1,12 @@
 //! TLS by rustls, without a socket.
 
 use std::{
-    io::{self, ErrorKind, IoSlice, Read, Write},
+    collections::VecDeque,
+    io::{self, BufRead, ErrorKind, IoSlice, Read, Write},
     sync::Arc,
 };
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use msrp_core::{
     connection::Transmit,
     node::{Security, TlsPeer},
@@ -14,10 +15,10 @@ use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerCon
 use rustls_pki_types::ServerName;
 
 use super::{ReadOutcome, WriteOutcome};
-use crate::block::{Blocks, MAX_RECORD};
+use crate::block::Blocks;
 
-/// Octets of plain text that may wait in the layer to be encrypted and sent.
-const SEND_LIMIT: usize = 64 * 1024;
+/// Octets that may wait in the layer, encrypted, to be sent: what a read block leads to goes into one write.
+const SEND_LIMIT: usize = 96 * 1024;
 
 /// Slices of plain text that are encrypted together.
 const MAX_SLICES: usize = 64;
@@ -36,12 +37,16 @@ pub enum TlsError {
 
 /// A TLS session, as client or server.
 ///
-/// It holds at most 64 KiB of plain text to be sent and one record received.
+/// It holds at most 96 KiB to be sent, one record received in part, and, of the four blocks' worth that it asks the socket
+/// for at a time, the plain text that has not been read yet: with the default block 256 KiB.
 #[derive(Debug)]
 pub struct Tls {
     session: Connection,
     /// Whether the peer's certificate chained to a trusted root (as opposed to a fingerprint).
     chained: bool,
+    /// Plain text that has come and is given with the next reads.
+    received: VecDeque<BytesMut>,
+    /// Behind it the peer has ended its stream.
     eof: bool,
 }
 
@@ -71,6 +76,7 @@ impl Tls {
         Self {
             session,
             chained,
+            received: VecDeque::new(),
             eof: false,
         }
     }
@@ -81,6 +87,11 @@ impl Tls {
 
     pub(super) fn wants_write(&self) -> bool {
         self.session.wants_write()
+    }
+
+    /// Whether the next read has something without asking the source.
+    pub(super) fn holds_received(&self) -> bool {
+        !self.received.is_empty()
     }
 
     pub(super) fn security(&self) -> Security {
@@ -101,37 +112,56 @@ impl Tls {
     }
 
     pub(super) fn read(&mut self, source: &mut impl Read, blocks: &mut Blocks) -> io::Result<ReadOutcome> {
-        if self.eof {
+        // Of what was left, nobody knows what has come behind it meanwhile.
+        let mut more = true;
+        if self.received.is_empty() && !self.eof {
+            // rustls by itself would ask the socket for 4 KiB at a time. Each read that makes room lets the peer send more,
+            // so that a few large ones cost much less.
+            let mut records = blocks.lend_records();
+            let outcome = self.read_records(source, &mut records, blocks);
+            blocks.give_back(records);
+            match outcome? {
+                Some(full) => more = full,
+                None => return Ok(ReadOutcome::WouldBlock),
+            }
+        }
+        // A stream that ends without close_notify may have been cut by anybody; the connection is over either way.
+        if self.received.is_empty() && self.eof {
             return Ok(ReadOutcome::Eof);
         }
-        // rustls by itself would ask the socket for 4 KiB at a time.
-        let mut records = blocks.lend_records();
-        let outcome = self.read_records(source, &mut records, blocks);
-        blocks.give_back(records);
-        outcome
+        let octets = self.received.pop_front().unwrap_or_default();
+        if self.received.is_empty() {
+            // An idle connection keeps no queue.
+            self.received = VecDeque::new();
+        } else {
+            more = true;
+        }
+        Ok(ReadOutcome::Octets {
+            octets,
+            message_end: false,
+            more: more || self.eof,
+        })
     }
 
+    /// Reads records from the source, or its end; whether it may hold more. None where it has none now.
     fn read_records(
         &mut self,
         source: &mut impl Read,
         records: &mut [u8],
         blocks: &mut Blocks,
-    ) -> io::Result<ReadOutcome> {
+    ) -> io::Result<Option<bool>> {
         let taken = loop {
             match source.read(records) {
                 Ok(taken) => break taken,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(ReadOutcome::WouldBlock),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) => return Err(error),
             }
         };
         let more = taken == records.len();
-        // A record of which a part came before may be complete now.
-        let room = blocks.room_for(taken + MAX_RECORD);
+        self.eof = taken == 0;
         let mut rest = records.get(..taken).unwrap_or_default();
-        let mut filled = 0;
-        let mut over = taken == 0;
-        while !rest.is_empty() && !over {
+        while !rest.is_empty() && !self.eof {
             if self.session.read_tls(&mut rest)? == 0 {
                 return Err(ErrorKind::InvalidData.into());
             }
@@ -139,26 +169,23 @@ impl Tls {
                 .session
                 .process_new_packets()
                 .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
-            let octets = state.plaintext_bytes_to_read();
-            if octets > 0 {
-                let room = room
-                    .get_mut(filled..filled + octets)
-                    .ok_or(ErrorKind::InvalidData)?;
-                self.session.reader().read_exact(room)?;
-                filled += octets;
+            self.eof = state.peer_has_closed();
+            let mut left = state.plaintext_bytes_to_read();
+            while left > 0 {
+                let mut reader = self.session.reader();
+                let text = reader.fill_buf()?;
+                let length = text.len();
+                if let Some(full) = blocks.append(text) {
+                    self.received.push_back(full);
+                }
+                reader.consume(length);
+                left = left.checked_sub(length).ok_or(ErrorKind::InvalidData)?;
             }
-            over = state.peer_has_closed();
         }
-        self.eof = over;
-        // A stream that ends without close_notify may have been cut by anybody; the connection is over either way.
-        if over && filled == 0 {
-            return Ok(ReadOutcome::Eof);
+        if let Some(last) = blocks.appended() {
+            self.received.push_back(last);
         }
-        Ok(ReadOutcome::Octets {
-            octets: blocks.take(filled),
-            message_end: false,
-            more: more || over,
-        })
+        Ok(Some(more))
     }
 
     pub(super) fn write(

@@ -69,27 +69,40 @@ impl<N: Node> Server<N> {
         }
     }
 
-    /// Reads a socket until it is dry, the node wants no more, or it is the others' turn; how many octets it had.
-    pub(super) fn read(&mut self, now: Instant, key: usize) -> usize {
-        let mut total = 0;
+    /// Reads a socket until it is dry, the node wants no more, or it is the others' turn. What much input led to is written
+    /// before more is read, while it is in the processor's cache.
+    pub(super) fn read(&mut self, now: Instant, key: usize) {
         let Some(socket) = self.sockets.get_mut(key) else {
-            return total;
+            return;
         };
-        socket.queued = false;
-        let handle = match socket.phase {
-            Phase::Open(handle) => handle,
-            Phase::Handshake { .. } => {
+        let Phase::Open(handle) = socket.phase else {
+            socket.queued = false;
+            if matches!(socket.phase, Phase::Handshake { .. }) {
                 self.handshake_progress(now, key);
-                return total;
             }
-            Phase::Connecting(_) | Phase::Closing(_) => return total,
+            return;
         };
+        // It stays so while it is read: what is written in between need not queue it again.
+        socket.queued = true;
         let mut budget = self.config.read_budget;
-        while socket.readable && self.node.wants_read(handle) {
-            if budget == 0 {
-                socket.queued = true;
+        // What is written in between may end this connection too.
+        while let Some(socket) = self.sockets.get_mut(key)
+            && matches!(socket.phase, Phase::Open(open) if open == handle)
+        {
+            if !socket.readable || !self.node.wants_read(handle) {
+                socket.queued = false;
+                // A layer may owe its peer something in return (a TLS key update, an alert).
+                if socket.layer.wants_write()
+                    && let Err(error) = socket.flush()
+                {
+                    tracing::debug!(kind = %error.kind(), "write failed");
+                    self.reset(now, key, handle);
+                }
+                return;
+            }
+            if budget == 0 && !socket.layer.holds_received() {
                 self.to_read.push_back(key);
-                return total;
+                return;
             }
             match socket.layer.read(&mut socket.stream, &mut self.blocks) {
                 Ok(ReadOutcome::Octets {
@@ -97,7 +110,7 @@ impl<N: Node> Server<N> {
                     message_end,
                     more,
                 }) => {
-                    total += octets.len();
+                    self.unwritten += octets.len();
                     self.stats.octets_in += octets.len() as u64;
                     budget = budget.saturating_sub(octets.len().max(512));
                     // After the peer has closed, only the end itself says that all has been read.
@@ -108,6 +121,7 @@ impl<N: Node> Server<N> {
                     if message_end {
                         self.node.handle_message_end(now, handle);
                     }
+                    self.write_if_much(now);
                 }
                 Ok(ReadOutcome::WouldBlock) => socket.readable = false,
                 Ok(ReadOutcome::Eof) => {
@@ -116,19 +130,10 @@ impl<N: Node> Server<N> {
                 }
                 Err(error) => {
                     tracing::debug!(kind = %error.kind(), "read failed");
-                    self.fail(now, key, handle, &error);
-                    return total;
+                    return self.fail(now, key, handle, &error);
                 }
             }
         }
-        // A layer may owe its peer something in return (a TLS key update, an alert).
-        if socket.layer.wants_write()
-            && let Err(error) = socket.flush()
-        {
-            tracing::debug!(kind = %error.kind(), "write failed");
-            self.reset(now, key, handle);
-        }
-        total
     }
 
     /// Writes what the node has for a connection, and sees whether it wants to read again.

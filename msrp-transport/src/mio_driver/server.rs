@@ -312,7 +312,7 @@ impl<N: Node> Server<N> {
             let Some(key) = self.to_read.pop_front() else {
                 break;
             };
-            self.unwritten += self.read(now, key);
+            self.read(now, key);
             self.write_if_much(now);
         }
         if self.node.poll_timeout().is_some_and(|at| at <= now) {

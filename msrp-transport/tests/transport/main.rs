@@ -15,6 +15,7 @@ mod node;
 mod peer;
 mod raw;
 mod scripts;
+mod tls_layer;
 mod tls_sockets;
 mod trust;
 mod vectored;

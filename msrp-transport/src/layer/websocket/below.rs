@@ -48,6 +48,14 @@ impl Below {
         }
     }
 
+    pub(super) fn holds_received(&self) -> bool {
+        match self {
+            Below::Plain => false,
+            #[cfg(feature = "tls")]
+            Below::Tls(tls) => tls.holds_received(),
+        }
+    }
+
     /// Writes some of these octets; TLS may hold them until [`flush`](Self::flush).
     pub(super) fn write(&mut self, sink: &mut impl Write, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {

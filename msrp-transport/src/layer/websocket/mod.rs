@@ -145,6 +145,10 @@ impl WebSocket {
         self.handshake.as_ref()
     }
 
+    pub(super) fn holds_received(&self) -> bool {
+        !self.pending.is_empty() || self.below.holds_received()
+    }
+
     pub(super) fn read(&mut self, source: &mut impl Read, blocks: &mut Blocks) -> io::Result<ReadOutcome> {
         if self.ended {
             return Ok(ReadOutcome::Eof);
@@ -164,6 +168,9 @@ impl WebSocket {
                 }
                 ReadOutcome::WouldBlock => return Ok(ReadOutcome::WouldBlock),
             }
+        } else {
+            // What was left may have lain for a while: nobody knows what has come behind it meanwhile.
+            self.more = true;
         }
         if self.gathering.is_some() {
             self.gather()?;
