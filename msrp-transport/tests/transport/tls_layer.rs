@@ -97,7 +97,7 @@ fn what_comes_at_once_is_given_block_by_block() {
                     assert!(more);
                 }
                 ReadOutcome::WouldBlock => break,
-                ReadOutcome::Eof => panic!("it has not ended"),
+                outcome => panic!("{outcome:?}"),
             }
         }
         assert_eq!(heard, said);
@@ -131,7 +131,7 @@ fn the_end_comes_behind_what_was_said_before() {
                 heard.extend_from_slice(&octets);
             }
             ReadOutcome::Eof => break,
-            ReadOutcome::WouldBlock => panic!("it has ended"),
+            outcome => panic!("{outcome:?}"),
         }
     }
     assert_eq!(heard, said);
