@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use msrp_ua::{
     OutgoingMessage, UserAgentEvent,
-    call::{CallAnswer, CallEnd},
-    sip::{SipAnswer, SipReply},
+    call::{CallAnswer, CallConfig, CallEnd},
+    sdp::Setup,
+    sip::{SipAnswer, SipFaults, SipReply},
 };
 
-use crate::world::{World, bob};
+use crate::world::{World, bob, config};
 
 #[test]
 fn a_call_a_message_and_its_end() {
@@ -78,4 +79,71 @@ fn nobody_answers() {
     assert_eq!(world.b.ended(at_b), [CallEnd::Cancelled]);
     assert_eq!(world.a.agent.call_count() + world.b.agent.call_count(), 0);
     assert_eq!(world.a.agent.session_count() + world.b.agent.session_count(), 0);
+}
+
+/// MSRP that is faster than SIP.
+fn slow_sip() -> SipFaults {
+    let mut faults = SipFaults::default();
+    faults.delay = Duration::from_millis(900);
+    faults
+}
+
+// shows: 3264-5.1-03, 6135-4.2.2-08, 6135-4.2.2-11, 6135-4.2.2-13
+#[test]
+fn a_peer_that_connects_before_its_answer_is_here() {
+    let callee = CallConfig::new().with_setup(Setup::Active);
+    let mut world = World::with(
+        config("a.example.com"),
+        config("b.example.com").calls(callee),
+        slow_sip(),
+    );
+    let at_a = world.a.agent.call(bob()).unwrap();
+    world.pass(Duration::from_secs(1));
+    let at_b = world.b.incoming();
+    world.b.agent.answer_call(at_b, CallAnswer::new()).unwrap();
+    world.run();
+    // It has connected, and says something at once; the caller knows nothing of its answer.
+    let b = world.b.ends(at_b);
+    world
+        .b
+        .agent
+        .send(b.session, OutgoingMessage::text("quick"))
+        .unwrap();
+    world.run();
+    assert_eq!(world.a.agent.connection_count(), 1);
+    assert_eq!(world.a.heard(), [""; 0]);
+    world.pass(Duration::from_secs(1));
+    let a = world.a.ends(at_a);
+    assert_eq!(world.a.heard(), ["quick"]);
+    world
+        .a
+        .agent
+        .send(a.session, OutgoingMessage::text("too"))
+        .unwrap();
+    world.run();
+    assert_eq!(world.b.heard(), ["too"]);
+    // One connection, which the callee has opened.
+    assert_eq!(world.a.agent.connection_count(), 1);
+}
+
+#[test]
+fn a_peer_that_connects_and_whose_answer_never_comes() {
+    let callee = CallConfig::new().with_setup(Setup::Active);
+    let mut world = World::with(
+        config("a.example.com"),
+        config("b.example.com").calls(callee),
+        slow_sip(),
+    );
+    let at_a = world.a.agent.call(bob()).unwrap();
+    world.pass(Duration::from_secs(1));
+    let at_b = world.b.incoming();
+    world.b.agent.answer_call(at_b, CallAnswer::new()).unwrap();
+    world.run();
+    world.a.agent.end_call(at_a).unwrap();
+    world.pass(Duration::from_secs(400));
+    assert_eq!(world.a.ended(at_a), [CallEnd::Local]);
+    assert_eq!(world.b.ended(at_b).len(), 1);
+    assert_eq!(world.a.agent.session_count() + world.b.agent.session_count(), 0);
+    assert_eq!(world.a.agent.call_count() + world.b.agent.call_count(), 0);
+    assert_eq!(world.a.agent.connection_count(), 0);
 }
