@@ -5,6 +5,7 @@ pub mod chat;
 pub mod config_file;
 pub mod endpoint;
 pub mod failure;
+pub mod gateway;
 pub mod hosts;
 pub mod http;
 pub mod identity;

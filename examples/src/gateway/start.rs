@@ -1,0 +1,137 @@
+//! From settings to a gateway with its sockets and its SIP stack.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Instant, SystemTime},
+};
+
+use msrp_core::{grammar::Scheme, node::Target};
+use msrp_gateway::{Gateway, GatewayEvent};
+use msrp_transport::{
+    DriverConfig,
+    dns::{DnsConfig, DnsResolver},
+    driver::{Driver, Handle},
+    layer::Incoming,
+    listen::ListenAddress,
+    runtime::TokioRuntime,
+    tls_config::{
+        ClientCertificates, ClientTls, Identity, RootCertStore, format_fingerprint, roots_from_pem,
+        server_config,
+    },
+};
+use msrp_ua::{
+    UserAgentConfig,
+    call::CallConfig,
+    sip::rsipstack::{RsipAdapter, RsipConfig, StartError},
+};
+use tokio::sync::mpsc;
+
+use super::Settings;
+use crate::{failure::Failure, identity::self_signed, signalling};
+
+/// A gateway that runs.
+pub(super) struct Started {
+    pub(super) handle: Handle<Gateway>,
+    pub(super) events: mpsc::Receiver<GatewayEvent>,
+    /// Where it listens.
+    pub(super) urls: Vec<String>,
+}
+
+fn asked(flag: &str, error: impl std::fmt::Display) -> Failure {
+    Failure::Asked(format!("{flag}: {error}"))
+}
+
+/// Starts everything; has to be on tokio.
+pub(super) fn start(settings: &Settings) -> Result<Started, Failure> {
+    let identity = identity(settings)?;
+    let client = client_tls(settings, identity.clone())?;
+    let server = identity
+        .as_ref()
+        .map(|identity| server_config(identity, ClientCertificates::Ignored))
+        .transpose()
+        .map_err(|error| asked("--cert", error))?;
+
+    let mut config = RsipConfig::new(format!("sip:msrp-gateway@{}", settings.reached_at()));
+    config.listen.clone_from(&settings.sip);
+    config.public_host.clone_from(&settings.host);
+    config.trusted.clone_from(&settings.trust);
+    config.accept = vec![
+        "message/cpim".to_owned(),
+        "text/plain".to_owned(),
+        "*/*".to_owned(),
+    ];
+    // The name is checked against each host that is connected to.
+    let (tls, _) = client
+        .config_for(&Target::new(Scheme::Msrps, "sip.invalid", None))
+        .map_err(|error| asked("--ca", error))?;
+    config.tls_client = Some(tls);
+    config.tls_server = server.as_ref().map(|tls| tls.config().clone());
+    let adapter = RsipAdapter::start(config).map_err(|error| match error {
+        StartError::Listen(..) | StartError::NoCertificate(_) => asked("--sip", error),
+        error => Failure::Ran(error.to_string()),
+    })?;
+
+    let tls = settings.msrp.scheme == Scheme::Msrps;
+    let fingerprints = identity
+        .as_ref()
+        .filter(|_| tls)
+        .map(Identity::fingerprint)
+        .into_iter()
+        .collect();
+    let agent = UserAgentConfig::new(settings.reached_at(), settings.msrp.address.port(), tls)
+        .allow_plain_auth(true)
+        .calls(CallConfig::new().with_fingerprints(fingerprints));
+    let (config, policies) = settings.gateway(adapter.listening());
+    let seed = crate::seed().map_err(|error| Failure::Ran(format!("no randomness: {error}")))?;
+    let (now, calendar) = (Instant::now(), SystemTime::now());
+    let gateway = Gateway::new(now, calendar, config, agent, policies, seed);
+    let mut driver = Driver::new(gateway, DriverConfig::new(), TokioRuntime::current());
+    driver.set_client_tls(client);
+    if let Ok(dns) = DnsConfig::system() {
+        driver.set_resolver(DnsResolver::new(dns));
+    }
+    let (_, local) = driver
+        .listen(settings.msrp, Incoming::from(server.filter(|_| tls)))
+        .map_err(|error| asked("--msrp", error))?;
+    driver
+        .node_mut()
+        .set_authority(settings.reached_at(), local.port());
+    let listening = ListenAddress {
+        address: local,
+        ..settings.msrp
+    };
+    let mut urls: Vec<String> = adapter.listening().iter().map(ToString::to_string).collect();
+    urls.push(listening.to_string());
+    let (handle, events) = signalling::join(driver, adapter);
+    Ok(Started { handle, events, urls })
+}
+
+fn read(flag: &str, path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| asked(flag, format!("cannot read {}: {error}", path.display())))
+}
+
+/// Our certificate: that of the files, or one that is made where one is needed.
+fn identity(settings: &Settings) -> Result<Option<Identity>, Failure> {
+    if let Some((cert, key)) = &settings.certificate {
+        return Identity::from_pem(&read("--cert", cert)?, &read("--key", key)?)
+            .map(Some)
+            .map_err(|error| asked("--cert, --key", error));
+    }
+    if !settings.needs_identity() {
+        return Ok(None);
+    }
+    let host = settings.reached_at().trim_matches(['[', ']']).to_owned();
+    let (identity, _) = self_signed(&[host]).map_err(|error| asked("--host", error))?;
+    let fingerprint = format_fingerprint(&identity.fingerprint());
+    tracing::info!(fingerprint, "self-signed certificate");
+    Ok(Some(identity))
+}
+
+fn client_tls(settings: &Settings, identity: Option<Identity>) -> Result<ClientTls, Failure> {
+    let roots = match &settings.ca {
+        Some(path) => roots_from_pem(&read("--ca", path)?).map_err(|error| asked("--ca", error))?,
+        None => RootCertStore::empty(),
+    };
+    ClientTls::new(roots, identity).map_err(|error| asked("--cert", error))
+}
