@@ -1,7 +1,9 @@
 //! MESSAGEs that go into sessions.
 
+use std::collections::BTreeMap;
+
 use msrp_gateway::{Outcome, policy::Direction};
-use msrp_ua::sip::SipAction;
+use msrp_ua::sip::{SipAction, SipParty};
 
 use crate::world::{ALICE, Answering, BOB, World, page};
 
@@ -60,5 +62,32 @@ fn in_an_open_session_the_answer_says_what_became_of_it() {
     let third = world.say_page(page(0, "third"));
     assert_eq!(world.code(third), Some(200));
     assert_eq!(world.texts(), ["first", "second", "third"]);
+    world.assert_over();
+}
+
+#[test]
+fn two_hundred_conversations_at_once_lose_and_mix_nothing() {
+    let mut world = World::new();
+    for n in 0..2_000 {
+        let pair = n % 200;
+        let mut it = page(0, &format!("{pair:03} {n:04}"));
+        it.from = SipParty::new(format!("sip:alice{pair}@phones.example.com"));
+        it.to = SipParty::new(format!("sip:bob{pair}@chats.example.com"));
+        it.request_uri.clone_from(&it.to.uri);
+        world.say_page(it);
+    }
+    assert_eq!(world.chat.sessions.len(), 200);
+    let mut sessions = BTreeMap::new();
+    let texts = world.texts();
+    for (text, heard) in texts.iter().zip(&world.chat.heard) {
+        let (pair, number) = text.split_once(' ').unwrap();
+        let (session, numbers) = sessions.entry(pair).or_insert((heard.session, Vec::new()));
+        assert_eq!(*session, heard.session, "one session for each");
+        numbers.push(number);
+    }
+    assert_eq!(texts.len(), 2_000);
+    for (_, numbers) in sessions.values() {
+        assert!(numbers.len() == 10 && numbers.windows(2).all(|two| two[0] < two[1]));
+    }
     world.assert_over();
 }
