@@ -15,6 +15,8 @@ use crate::{
     http::{self, Guard},
 };
 
+/// HTTP connections at the same time; each listener to events is one.
+const CONNECTIONS: usize = 1_024;
 /// How long the end may take.
 const ENDING: Duration = Duration::from_secs(3);
 
@@ -57,7 +59,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         spool_dir: Arc::new(settings.spool_dir.clone()),
     };
     let guard = Guard::new(settings.token.clone(), "--token");
-    let server = tokio::spawn(http::serve(socket, routes::router(api, guard)));
+    let server = tokio::spawn(http::serve(socket, routes::router(api, guard), CONNECTIONS));
     announce(&Event::listening(format!("http://{address}")))?;
     let outcome = loop {
         tokio::select! {
@@ -81,6 +83,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     if tokio::time::timeout(ENDING, ending).await.is_err() {
         tracing::debug!("the end takes too long");
     }
+    Endpoint::last_words().await;
     server.abort();
     outcome
 }

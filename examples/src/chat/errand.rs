@@ -57,6 +57,11 @@ impl Errand {
         self.ends_when_delivered |= self.ends_with_session;
     }
 
+    /// Whether there is a session, or has been.
+    pub(super) fn has_begun(&self) -> bool {
+        self.established || self.over
+    }
+
     /// What is to be sent next, if it is time. A file has to be told of by [`offered`](Self::offered) or
     /// [`not_sent`](Self::not_sent).
     pub(super) fn next(&mut self) -> Option<(String, Item)> {

@@ -148,7 +148,7 @@ async fn chat(settings: &Settings) -> Result<(), Failure> {
     let person = !settings.json && !leaves && super::terminal::is_interactive();
     let policy = Policy {
         auto_answer: settings.auto_answer,
-        one_at_a_time: !settings.json && person,
+        one_at_a_time: person,
     };
     let (endpoint, mut events) = Endpoint::start(&settings.endpoint, policy).await?;
     let mut shared = Shared {
@@ -173,6 +173,8 @@ async fn chat(settings: &Settings) -> Result<(), Failure> {
             .map_err(|error| Failure::Ran(format!("--call {to}: {error}")))?;
         shared.errand.called(session);
     }
+    // What comes out of a pipe is said when there is somebody to hear it.
+    let waits = !settings.json && !person && (settings.call.is_some() || settings.auto_answer);
     let outcome = loop {
         send(&mut shared, &mut front).await.map_err(output)?;
         if let Some(outcome) = shared.errand.done() {
@@ -186,7 +188,7 @@ async fn chat(settings: &Settings) -> Result<(), Failure> {
                 }
                 None => break Err(Failure::Ran("the user agent has ended".to_owned())),
             },
-            Some(input) = typed.recv() => {
+            Some(input) = typed.recv(), if !waits || shared.errand.has_begun() => {
                 let end = input == Input::End;
                 let flow = front.input(input, &mut shared).await.map_err(output)?;
                 // Ctrl-D of a person; a script that has said all it has to say may still want to hear.
@@ -213,6 +215,7 @@ async fn chat(settings: &Settings) -> Result<(), Failure> {
     if tokio::time::timeout(ENDING, ending).await.is_err() {
         tracing::debug!("the end takes too long");
     }
+    Endpoint::last_words().await;
     outcome
 }
 

@@ -149,7 +149,7 @@ pub enum Event {
         info: FileInfo,
         /// What became of it.
         outcome: FileEnd,
-        /// Where it has been saved, or has been read.
+        /// Where it has been saved.
         #[serde(skip_serializing_if = "Option::is_none")]
         path: Option<String>,
         /// Why it has failed.

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,8 +13,8 @@ use std::{
 use bytes::Bytes;
 use msrp_ua::{
     call::{FileOffer, FileReceiver},
-    file::{VerifyingSink, safe_file_name},
-    message::{MessageSink, SinkError},
+    file::safe_file_name,
+    message::{MessageSink, MessageSource, Pull, SinkError, SourceError},
     sdp::{FileAttributes, FileHash, FileSelector},
 };
 use sha1::{Digest, Sha1};
@@ -28,7 +28,6 @@ const SLICE: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct PreparedFile {
     info: FileInfo,
-    path: PathBuf,
     selector: FileSelector,
     source: FileSource,
 }
@@ -36,8 +35,6 @@ pub struct PreparedFile {
 /// A file on its way.
 pub(super) struct Transfer {
     pub(super) info: FileInfo,
-    /// Where it has been read from.
-    pub(super) path: Option<PathBuf>,
     /// Where it has been saved to.
     pub(super) saved: Option<SavedAs>,
     /// Octets that have passed.
@@ -82,7 +79,6 @@ impl PreparedFile {
         }];
         Ok(Self {
             info: describe(&selector),
-            path: path.to_owned(),
             selector,
             source,
         })
@@ -95,12 +91,16 @@ impl PreparedFile {
 
     /// What is offered, and what is kept of it.
     pub(super) fn offer(self) -> (FileOffer, Transfer) {
-        let offer = FileOffer::push(self.selector, self.source).with_disposition("attachment");
+        let passed = Arc::new(AtomicU64::new(0));
+        let source = Counted {
+            inner: self.source,
+            passed: passed.clone(),
+        };
+        let offer = FileOffer::push(self.selector, source).with_disposition("attachment");
         let transfer = Transfer {
             info: self.info,
-            path: Some(self.path),
             saved: None,
-            passed: Arc::default(),
+            passed,
             told: 0,
             message_id: None,
         };
@@ -140,9 +140,10 @@ pub(super) fn receive(
     let saved = sink.saved();
     let passed = Arc::new(AtomicU64::new(0));
     let counted = Counted {
-        sink: VerifyingSink::new(sink, selector),
+        inner: sink,
         passed: passed.clone(),
     };
+    // It is let through to its end only if it is what was described.
     let mut receiver = FileReceiver::new(counted);
     // Where its size is known no more than that is taken anyway.
     if let (None, Some(most)) = (selector.size, most) {
@@ -150,7 +151,6 @@ pub(super) fn receive(
     }
     let transfer = Transfer {
         info,
-        path: None,
         saved: Some(saved),
         passed,
         told: 0,
@@ -161,22 +161,42 @@ pub(super) fn receive(
 
 /// Counts what passes.
 struct Counted<S> {
-    sink: S,
+    inner: S,
     passed: Arc<AtomicU64>,
+}
+
+/// What is pulled is on its way, but for what little waits in the connection.
+impl<S: MessageSource> MessageSource for Counted<S> {
+    fn size(&self) -> Option<u64> {
+        self.inner.size()
+    }
+
+    fn pull(&mut self, most: usize) -> Result<Pull, SourceError> {
+        let pulled = self.inner.pull(most)?;
+        if let Pull::Octets(octets) = &pulled {
+            self.passed.fetch_add(octets.len() as u64, Ordering::Relaxed);
+        }
+        Ok(pulled)
+    }
+
+    fn rewind(&mut self) -> bool {
+        self.passed.store(0, Ordering::Relaxed);
+        self.inner.rewind()
+    }
 }
 
 impl<S: MessageSink> MessageSink for Counted<S> {
     fn write(&mut self, offset: u64, data: &Bytes) -> Result<(), SinkError> {
         self.passed.fetch_add(data.len() as u64, Ordering::Relaxed);
-        self.sink.write(offset, data)
+        self.inner.write(offset, data)
     }
 
     fn complete(&mut self, size: u64) -> Result<(), SinkError> {
-        self.sink.complete(size)
+        self.inner.complete(size)
     }
 
     fn abort(&mut self) {
-        self.sink.abort();
+        self.inner.abort();
     }
 }
 
@@ -226,7 +246,7 @@ fn media_type(path: &Path) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, path::PathBuf};
 
     use super::*;
 

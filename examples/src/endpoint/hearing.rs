@@ -1,15 +1,11 @@
 //! What the user agent tells, as programs are told.
 
-use std::sync::atomic::Ordering;
-
 use msrp_ua::{
     RegistrationLoss, SessionLoss, UserAgent, UserAgentEvent,
     call::{
         CallAnswer, CallChange, CallEnd, CallStream, FileOutcome, IncomingCall, ProposalKind, StreamAnswer,
         StreamId, StreamProposal,
     },
-    conversation::Conversants,
-    cpim::{Address, Wrapping},
     imdn::{DisplayStatus, Disposition},
     sip::{CallId, SipReply},
 };
@@ -98,7 +94,6 @@ impl State {
                 message_id,
                 content_type,
                 body: Some(body),
-                size,
                 duplicate,
                 envelope,
                 ..
@@ -124,18 +119,9 @@ impl State {
                     from,
                     content: Content::new(&content_type, &body),
                     content_type,
-                    size,
+                    size: body.len() as u64,
                     duplicate,
                 });
-            }
-            UserAgentEvent::Progress { message, sent, .. } => {
-                let transfer = self
-                    .sending
-                    .get(&message)
-                    .and_then(|(call, stream)| self.sessions.get(call)?.files.get(stream));
-                if let Some(transfer) = transfer {
-                    transfer.passed.store(sent, Ordering::Relaxed);
-                }
             }
             UserAgentEvent::Accepted { message } => {
                 if let Some(sent) = self.sent.get(&message) {
@@ -302,17 +288,13 @@ impl State {
         let Some(file) = &stream.file else {
             session.chat.get_or_insert(stream.session);
             self.chats.insert(stream.session, call);
-            let conversants = conversants(&self.me, &session.peer.uri, stream);
-            let session = stream.session;
-            if let Some(conversants) = conversants {
-                heard.act(move |agent| agent.converse(session, conversants));
-            }
             return;
         };
         let (Some(message), stream) = (file.message, stream.stream) else {
             return;
         };
-        if session.files.contains_key(&stream) && self.sending.insert(message, (call, stream)).is_none() {
+        let unnamed = |transfer: &Transfer| transfer.message_id.is_none();
+        if session.files.get(&stream).is_some_and(unnamed) {
             heard.acts.push(Box::new(move |agent, state| {
                 let message_id = agent.message_id(message)?.to_string();
                 let transfer = state.sessions.get_mut(&call)?.files.get_mut(&stream)?;
@@ -332,7 +314,6 @@ impl State {
             .sessions
             .get_mut(&call)
             .and_then(|session| session.files.remove(&stream));
-        self.sending.retain(|_, of| *of != (call, stream));
         let Some(mut transfer) = transfer else {
             return;
         };
@@ -340,8 +321,7 @@ impl State {
             heard.events.push(progress(call, stream, &transfer, octets));
         }
         let (end, reason) = file_end(&outcome);
-        let saved = transfer.saved.as_ref().and_then(|saved| saved.get());
-        let path = transfer.path.as_ref().or(saved);
+        let path = transfer.saved.as_ref().and_then(|saved| saved.get());
         heard.events.push(Event::File {
             session: call.to_string(),
             file: stream.to_string(),
@@ -364,15 +344,6 @@ impl State {
             }
         }
         events
-    }
-}
-
-/// Who talks in a stream; none where an address is of a kind that a message/cpim cannot name.
-fn conversants(me: &str, peer: &str, stream: &CallStream) -> Option<Conversants> {
-    let wrapping = Wrapping::new(stream.peer_accepts.clone(), Default::default());
-    match (Address::new(me), Address::new(peer)) {
-        (Ok(me), Ok(peer)) => Some(Conversants::new(me, peer, wrapping)),
-        _ => None,
     }
 }
 
@@ -422,6 +393,9 @@ fn why(end: &CallEnd) -> String {
             format!("the relay refuses: {code} {}", code.phrase())
         }
         CallEnd::Lost(SessionLoss::Connect(failure)) => format!("the peer cannot be reached: {failure}"),
+        CallEnd::Lost(SessionLoss::Connection(_)) => {
+            "the connection to the peer is lost, and it cannot be had again".to_owned()
+        }
         CallEnd::Lost(SessionLoss::NotBound) => "nobody came to the MSRP session".to_owned(),
         end => end.to_string(),
     }

@@ -53,6 +53,8 @@ use crate::failure::Failure;
 
 /// Events that may wait for the program.
 const EVENTS: usize = 256;
+/// How long the SIP stack has for its last words, which it says on a thread of its own.
+const LAST_WORDS: Duration = Duration::from_millis(700);
 /// How often it is told how much of files has passed.
 const PROGRESS: Duration = Duration::from_millis(200);
 
@@ -104,7 +106,6 @@ impl Endpoint {
     ) -> Result<(Self, mpsc::Receiver<Event>), Failure> {
         let started = start::start(settings).await?;
         let state = State {
-            me: settings.aor.clone(),
             policy,
             save_dir: settings.save_dir.clone(),
             max_file: settings.max_file,
@@ -395,6 +396,12 @@ impl Endpoint {
         let state = lock(&self.state);
         let (call, known) = state.session(session)?;
         Ok(state.info(call, known))
+    }
+
+    /// Waits until the SIP stack has had the time to send what ends calls and registrations; to be called when the events have
+    /// ended, and before the process does.
+    pub async fn last_words() {
+        tokio::time::sleep(LAST_WORDS).await;
     }
 
     /// Ends all sessions, which the events tell; and then, within the time at the most, everything.

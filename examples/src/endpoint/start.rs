@@ -68,7 +68,11 @@ pub(super) async fn start(settings: &EndpointSettings) -> Result<Started, Failur
         .collect();
     let config = UserAgentConfig::new(settings.reached_at(), settings.msrp.address.port(), tls)
         .allow_plain_auth(true)
-        .calls(CallConfig::new().with_fingerprints(fingerprints));
+        .calls(
+            CallConfig::new()
+                .with_fingerprints(fingerprints)
+                .with_identity(party(settings)),
+        );
     let mut agent = UserAgent::new(Instant::now(), config, seed);
     agent.set_calendar(SystemTime::now());
     let mut driver = Driver::new(agent, DriverConfig::new(), TokioRuntime::current());
@@ -131,9 +135,7 @@ fn sip_config(
     server: Option<Arc<msrp_transport::tls_config::ServerConfig>>,
 ) -> Result<RsipConfig, Failure> {
     let mut config = RsipConfig::new(&settings.aor);
-    if let Some(name) = &settings.display_name {
-        config.aor = SipParty::new(&settings.aor).with_display_name(name);
-    }
+    config.aor = party(settings);
     config.listen = settings.sip.clone();
     config.outbound_proxy = settings.proxy.clone();
     config.public_host = settings.host.clone();
@@ -150,6 +152,15 @@ fn sip_config(
     config.tls_client = Some(tls);
     config.tls_server = server;
     Ok(config)
+}
+
+/// Who we are.
+fn party(settings: &EndpointSettings) -> SipParty {
+    let party = SipParty::new(&settings.aor);
+    match &settings.display_name {
+        Some(name) => party.with_display_name(name),
+        None => party,
+    }
 }
 
 fn relays(settings: &EndpointSettings) -> Vec<RelayAccount> {

@@ -113,8 +113,6 @@ pub(super) struct Sent {
 /// Everything.
 #[derive(Default)]
 pub(super) struct State {
-    /// Who we are.
-    pub(super) me: String,
     pub(super) policy: Policy,
     pub(super) save_dir: Option<PathBuf>,
     pub(super) max_file: Option<u64>,
@@ -125,8 +123,6 @@ pub(super) struct State {
     pub(super) sent: HashMap<OutgoingKey, Sent>,
     /// Of these it is known that they have arrived; they may be displayed yet. The newest is the last.
     pub(super) delivered: VecDeque<(OutgoingKey, Sent)>,
-    /// The files of messages.
-    pub(super) sending: HashMap<OutgoingKey, (CallId, StreamId)>,
 }
 
 /// The name of a session outside, `out-1`, read.
@@ -212,7 +208,6 @@ impl State {
         self.chats.retain(|_, of| *of != call);
         self.sent.retain(|_, sent| sent.call != call);
         self.delivered.retain(|(_, sent)| sent.call != call);
-        self.sending.retain(|_, (of, _)| *of != call);
         Some(session)
     }
 }

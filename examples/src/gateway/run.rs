@@ -11,6 +11,9 @@ use crate::{
     http::{self, Guard},
 };
 
+/// Connections of operators at the same time.
+const HTTP_CONNECTIONS: usize = 64;
+
 /// How long connections may take to be closed, after everything has its outcome.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -45,7 +48,11 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     if let Some(socket) = socket {
         let address = socket.local_addr().map_err(failed)?;
         let guard = Guard::new(settings.admin_token.clone(), "--admin-token");
-        tokio::spawn(http::serve(socket, admin::router(started.handle.clone(), guard)));
+        tokio::spawn(http::serve(
+            socket,
+            admin::router(started.handle.clone(), guard),
+            HTTP_CONNECTIONS,
+        ));
         started.urls.push(format!("http://{address}"));
     }
     announce(&started.urls)?;

@@ -19,20 +19,19 @@ pub(crate) use self::{
     refusal::{no_such_method, no_such_path},
 };
 
-/// Connections at the same time; more wait to be accepted.
-const CONNECTIONS: usize = 64;
 /// How long the head of a request may take, and a connection may be silent between two.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// How long accepting rests after the process has run out of file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// Serves connections, each in a task of its own, for as long as it is polled.
+/// Serves connections, so many at the same time and each in a task of its own, for as long as it is polled; more wait to be
+/// accepted.
 ///
 /// # Errors
 /// When the socket cannot be used.
-pub async fn serve(socket: TcpListener, router: Router) -> io::Result<()> {
+pub async fn serve(socket: TcpListener, router: Router, connections: usize) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(socket)?;
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Semaphore::new(connections));
     loop {
         let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
         let stream = match listener.accept().await {

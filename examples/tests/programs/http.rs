@@ -36,15 +36,20 @@ pub(crate) fn post(address: SocketAddr, path: &str, kind: &str, body: &str) -> A
 }
 
 fn exchange(address: SocketAddr, method: &str, path: &str, lines: &str, body: &str) -> Answer {
+    send(address, method, path, lines, body.as_bytes())
+}
+
+/// A request with these octets as its body, of which the server need not read all before it answers.
+pub(crate) fn send(address: SocketAddr, method: &str, path: &str, lines: &str, body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{lines}\r\n{body}"
-    )
-    .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{lines}\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let written = stream.write_all(body);
+    let mut octets = Vec::new();
+    let read = stream.read_to_end(&mut octets);
+    let text = String::from_utf8(octets).unwrap();
+    assert!(!text.is_empty(), "{written:?} {read:?}");
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     assert!(!head.contains("chunked"), "{head}");

@@ -1,8 +1,12 @@
 //! The programs of this package, run as a user runs them.
 
+mod agents;
+mod api;
 mod bridging;
 mod browser_clients;
 mod chains;
+mod chat_calls;
+mod chat_options;
 mod exposition;
 mod foreign;
 mod foreign_clients;
@@ -18,4 +22,5 @@ mod relay_options;
 mod relay_signals;
 mod relay_workers;
 mod running;
+mod sse;
 mod websocket_wire;

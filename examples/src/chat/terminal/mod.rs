@@ -29,6 +29,9 @@ use crate::{
 /// Own lines whose ticks may still change.
 const REMEMBERED: usize = 256;
 
+/// Characters of a file's name beside its bar.
+const LABEL: usize = 16;
+
 /// A line of our own, and what is known of it.
 struct Own {
     message_id: String,
@@ -41,7 +44,6 @@ struct Own {
 struct Moving {
     line: LineId,
     bar: Bar,
-    label: String,
 }
 
 /// What a person sees and does.
@@ -56,6 +58,8 @@ pub(super) struct Terminal {
     ringing: Option<String>,
     own: VecDeque<Own>,
     moving: HashMap<(String, String), Moving>,
+    /// What files are called, by session and transfer.
+    names: HashMap<(String, String), String>,
     /// The line that says that somebody types.
     typing: Option<LineId>,
 }
@@ -105,6 +109,7 @@ impl Terminal {
             ringing: None,
             own: VecDeque::new(),
             moving: HashMap::new(),
+            names: HashMap::new(),
             typing: None,
         }
     }
@@ -196,7 +201,16 @@ impl Terminal {
                 self.on_report(message_id, *status, why)
             }
             Event::Composing { from, active, .. } => self.on_composing(from, *active),
-            Event::FileOffered { info, accepted, .. } => {
+            Event::FileOffered {
+                session,
+                file,
+                info,
+                accepted,
+            } => {
+                if *accepted {
+                    self.names
+                        .insert((session.clone(), file.clone()), info.name.clone());
+                }
                 let sender = self.peer_name();
                 let fate = if *accepted {
                     ""
@@ -223,7 +237,9 @@ impl Terminal {
                 ..
             } => {
                 self.on_progress(session, file, info.size.unwrap_or_default(), info.size)?;
-                if let Some(moving) = self.moving.remove(&(session.clone(), file.clone())) {
+                let key = (session.clone(), file.clone());
+                self.names.remove(&key);
+                if let Some(moving) = self.moving.remove(&key) {
                     self.screen.remove(moving.line)?;
                 }
                 let text = match (outcome, path) {
@@ -316,7 +332,7 @@ impl Terminal {
         if let Some(moving) = self.moving.get(&key) {
             if let Some(drawn) = moving.bar.position(octets) {
                 let line = moving.line;
-                let shown = format!("      {} {drawn}", moving.label);
+                let shown = format!("{}{drawn}", self.label(&key));
                 self.screen.change(line, shown)?;
             }
             return Ok(());
@@ -325,12 +341,19 @@ impl Terminal {
             return Ok(());
         }
         let columns = self.screen.size().columns;
-        let bar = Bar::new(total, columns.saturating_sub(8));
+        let label = self.label(&key);
+        let bar = Bar::new(total, columns.saturating_sub(label.chars().count() + 1));
         let drawn = bar.position(octets).unwrap_or_default();
-        let label = String::new();
-        let line = self.screen.line(format!("      {label} {drawn}"))?;
-        self.moving.insert(key, Moving { line, bar, label });
+        let line = self.screen.line(format!("{label}{drawn}"))?;
+        self.moving.insert(key, Moving { line, bar });
         Ok(())
+    }
+
+    /// What stands in front of the bar of a file.
+    fn label(&self, key: &(String, String)) -> String {
+        let name = self.names.get(key).map_or("", String::as_str);
+        let short: String = name.chars().take(LABEL).collect();
+        format!("      {short:LABEL$} ")
     }
 
     /// Something is typed.
@@ -508,12 +531,15 @@ impl Terminal {
     /// Those of standard output.
     pub(super) fn offered(
         &mut self,
-        _session: &str,
+        session: &str,
         info: Option<FileInfo>,
         offered: Result<String, Refusal>,
     ) -> io::Result<()> {
         match (offered, info) {
-            (Ok(_), Some(info)) => self.note(format!("you send {}", described(&info))).map(drop),
+            (Ok(file), Some(info)) => {
+                self.names.insert((session.to_owned(), file), info.name.clone());
+                self.note(format!("you send {}", described(&info))).map(drop)
+            }
             (Ok(_), None) => Ok(()),
             (Err(error), _) => self.note(format!("not sent: {error}")).map(drop),
         }

@@ -24,6 +24,9 @@ use axum::{Router, http::StatusCode};
 use super::shards::{NoAnswer, Shards};
 use crate::http::{self, Guard, Refusal};
 
+/// Connections at the same time.
+const CONNECTIONS: usize = 64;
+
 /// What the handlers work with.
 #[derive(Clone)]
 pub(super) struct Admin {
@@ -68,7 +71,7 @@ pub(super) fn serve(socket: TcpListener, admin: Admin, guard: Guard) -> io::Resu
     std::thread::Builder::new()
         .name("admin".to_owned())
         .spawn(move || {
-            if let Err(error) = runtime.block_on(http::serve(socket, router)) {
+            if let Err(error) = runtime.block_on(http::serve(socket, router, CONNECTIONS)) {
                 tracing::error!(%error, "the admin server has ended");
             }
         })?;
