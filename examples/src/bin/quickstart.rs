@@ -1,4 +1,4 @@
-//! MSRP in a minute: a TLS relay and two endpoints that chat and send a file through it, over real sockets.
+//! MSRP in a minute: a TLS relay, people who call each other by SIP, chat and send a file through it, over real sockets.
 
 use std::process::ExitCode;
 

@@ -6,174 +6,143 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use msrp_core::grammar::{Path, Uri};
-use msrp_ua::{
-    OutgoingMessage, Receive, RegistrationId, RelayAccount, Role, SessionId, SessionParams, UserAgentCommand,
-    UserAgentEvent,
-};
 
 use super::{
     Trouble,
-    endpoint::Endpoint,
-    file::{MadeUpFile, Meter},
+    file::{MadeUpFile, sha256_of},
+    person::Person,
 };
+use crate::endpoint::{Content, Endpoint, Event, FileEnd, Status};
 
-/// How long the file is.
-pub const FILE_SIZE: u64 = 10_000_000;
-
-/// The session of two endpoints, as each of them names it.
-#[derive(Clone, Copy, Debug)]
-pub struct Call {
-    /// The caller's.
-    pub caller: SessionId,
-    /// The other's.
-    pub called: SessionId,
-    /// By which registrations.
-    pub registrations: [RegistrationId; 2],
-}
-
-/// Two endpoints ask their relays for paths and set up a session; what an SDP offer and answer would carry goes from one
-/// to the other in this process.
-///
-/// # Errors
-/// [`Trouble`].
-pub fn call(
+/// One calls another by SIP: the name of the session at both.
+pub(super) async fn call(
     out: &mut impl Write,
-    (caller, its_relays): (&Endpoint, Vec<RelayAccount>),
-    (called, their_relays): (&Endpoint, Vec<RelayAccount>),
-) -> Result<Call, Trouble> {
-    let (caller_relay, caller_uri, caller_path) = caller.register(its_relays)?;
-    let (called_relay, called_uri, called_path) = called.register(their_relays)?;
-    for (endpoint, path) in [(caller, &caller_path), (called, &called_path)] {
-        let hosts: Vec<&str> = path.uris().iter().map(Uri::host_str).collect();
-        writeln!(
-            out,
-            "{:7} proved who it is (AUTH) and is reached by {}",
-            endpoint.name,
-            hosts.join(" → ")
-        )?;
-    }
-    let params = |own: &Uri, remote: &Path, role, registration| {
-        let mut params = SessionParams::new(own.clone(), remote.clone(), role)
-            .with_relay(registration)
-            .with_receive(Receive::Ask);
-        params.max_size = 64 * 1024 * 1024;
-        UserAgentCommand::OpenSession(Box::new(params))
-    };
-    called.command(params(&called_uri, &caller_path, Role::Passive, called_relay))?;
-    caller.command(params(&caller_uri, &called_path, Role::Active, caller_relay))?;
-    let ready = |event| match event {
-        UserAgentEvent::SessionReady { session } => Some(session),
+    caller: &mut Person,
+    called: &mut Person,
+) -> Result<(String, String), Trouble> {
+    let mine = caller
+        .endpoint
+        .call(&called.uri, Some("Holidays".to_owned()))
+        .await?;
+    let up = |event| match event {
+        Event::Session { session, .. } => Some(session),
         _ => None,
     };
-    Ok(Call {
-        caller: caller.wait_for_event("its session", ready)?,
-        called: called.wait_for_event("its session", ready)?,
-        registrations: [caller_relay, called_relay],
-    })
+    let theirs = called.hear("a call", up).await?;
+    caller.hear("an answer", up).await?;
+    writeln!(
+        out,
+        "{:7} → {:5} INVITE {} … 200 OK, both with a path from their relay",
+        caller.name, called.name, called.uri
+    )?;
+    Ok((mine, theirs))
 }
 
 /// One says something; the other hears it, and the report of that comes back.
-///
-/// # Errors
-/// [`Trouble`].
-pub fn say(
+pub(super) async fn say(
     out: &mut impl Write,
-    from: &Endpoint,
-    session: SessionId,
-    to: &Endpoint,
+    (from, session): (&mut Person, &str),
+    to: &mut Person,
     text: &str,
 ) -> Result<(), Trouble> {
-    let message = OutgoingMessage::text(text).with_success_report();
-    from.command(UserAgentCommand::Send(session, Box::new(message)))?;
-    let heard = to.wait_for_event("a message", |event| match event {
-        UserAgentEvent::Message { body: Some(body), .. } => Some(body),
-        _ => None,
-    })?;
-    if heard != text.as_bytes() {
+    let sent = from.endpoint.send(session, "text/plain", text.into()).await?;
+    let heard = to
+        .hear("a message", |event| match event {
+            Event::Message {
+                message_id,
+                content: Content::Text(text),
+                ..
+            } if message_id == sent => Some(text),
+            _ => None,
+        })
+        .await?;
+    if heard != text {
         return Err(Trouble(format!(
             "{} heard something else than {} said",
             to.name, from.name
         )));
     }
-    from.wait_for_event("a success report", |event| match event {
-        UserAgentEvent::Delivered { complete: true, .. } => Some(()),
+    from.hear("a success report", |event| match event {
+        Event::Report {
+            message_id,
+            status: Status::Delivered,
+            ..
+        } if message_id == sent => Some(()),
         _ => None,
-    })?;
+    })
+    .await?;
     writeln!(out, "{:7} → {:5} {text}  ✓✓", from.name, to.name)?;
     Ok(())
 }
 
-/// One sends a file; both have the same hash of it in the end.
-///
-/// # Errors
-/// [`Trouble`].
-pub fn send_file(
+/// One sends a file; both have the same hash of it in the end, which is answered, and how long it took.
+pub(super) async fn send_file(
     out: &mut impl Write,
-    from: &Endpoint,
-    session: SessionId,
-    to: &Endpoint,
+    (from, session): (&mut Person, &str),
+    to: &mut Person,
+    file: &MadeUpFile,
 ) -> Result<(String, Duration), Trouble> {
-    let meter = Meter::default();
-    let file = MadeUpFile::new(FILE_SIZE, meter.clone());
-    let message = OutgoingMessage::new("application/octet-stream", file)
-        .with_header("Content-Disposition", "attachment; filename=\"holiday.bin\"")
-        .with_success_report();
+    let prepared = Endpoint::prepare_file(file.path.clone(), None, None).await?;
     let begun = Instant::now();
-    let bar = ProgressBar::new(FILE_SIZE);
+    let offered = from.endpoint.send_file(session, prepared).await?;
+    let bar = ProgressBar::new(file.size as u64);
     if let Ok(style) =
         ProgressStyle::with_template("        holiday.bin {bar:30} {bytes}/{total_bytes} {bytes_per_sec}")
     {
         bar.set_style(style);
     }
-    from.command(UserAgentCommand::Send(session, Box::new(message)))?;
-    from.wait_for_event("the file's success report", |event| match event {
-        UserAgentEvent::Progress { sent, .. } => {
-            bar.set_position(sent);
-            None
-        }
-        UserAgentEvent::Delivered { complete: true, .. } => Some(Ok(())),
-        UserAgentEvent::Failed { code, .. } => {
-            Some(Err(Trouble(format!("the file was refused with {code}"))))
-        }
-        _ => None,
-    })??;
+    let outcome = from
+        .hear("the fate of its file", |event| match event {
+            Event::FileProgress { octets, .. } => {
+                bar.set_position(octets);
+                None
+            }
+            Event::File { file, outcome, .. } if file == offered => Some(outcome),
+            _ => None,
+        })
+        .await?;
     bar.finish_and_clear();
     let took = begun.elapsed();
-    let (sent, received) = (meter.sha256(), to.incoming_file.sha256());
-    if meter.octets() != FILE_SIZE || to.incoming_file.octets() != FILE_SIZE || sent != received {
+    if outcome != FileEnd::Sent {
+        return Err(Trouble(format!(
+            "the file of {} was not sent: {outcome:?}",
+            from.name
+        )));
+    }
+    let saved = to
+        .hear("a file", |event| match event {
+            Event::File {
+                path: Some(path),
+                outcome: FileEnd::Received,
+                ..
+            } => Some(path),
+            _ => None,
+        })
+        .await?;
+    let (sent, received) = (sha256_of(&file.path)?, sha256_of(saved.as_ref())?);
+    if sent != received {
         return Err(Trouble("the file arrived damaged".to_owned()));
     }
     writeln!(
         out,
-        "{:7} → {:5} [file holiday.bin, {FILE_SIZE} octets]  ✓✓",
-        from.name, to.name
+        "{:7} → {:5} [file holiday.bin, {} octets]  ✓✓",
+        from.name, to.name, file.size
     )?;
     writeln!(out, "                sha256 at {:5} {sent}", from.name)?;
     writeln!(out, "                sha256 at {:5} {received}", to.name)?;
-    let short = sent.chars().take(12).collect::<String>() + "…";
-    Ok((short, took))
+    Ok((sent, took))
 }
 
-/// One says something that nobody hears, and learns it.
-pub(super) fn say_in_vain(
+/// One ends the call.
+pub(super) async fn hang_up(
     out: &mut impl Write,
-    from: &Endpoint,
-    session: SessionId,
-    text: &str,
-) -> Result<String, Trouble> {
-    let message = OutgoingMessage::text(text).with_success_report();
-    from.command(UserAgentCommand::Send(session, Box::new(message)))?;
-    let code = from.wait_for_event("a failure report", |event| match event {
-        UserAgentEvent::Failed { code, .. } => Some(code),
-        _ => None,
-    })?;
-    writeln!(
-        out,
-        "{:7} → {:5} {text}  ✗ {code} {}",
-        from.name,
-        "bob",
-        code.phrase()
-    )?;
-    Ok(code.to_string())
+    (from, session): (&mut Person, &str),
+    to: &mut Person,
+) -> Result<(), Trouble> {
+    from.endpoint.end(session).await?;
+    let over = |event| matches!(event, Event::Ended { .. }).then_some(());
+    from.hear("the end", over).await?;
+    to.hear("the end", over).await?;
+    writeln!(out, "{:7} → {:5} BYE … 200 OK", from.name, to.name)?;
+    Ok(())
 }

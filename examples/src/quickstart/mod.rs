@@ -1,33 +1,31 @@
-//! The story that `quickstart` tells: a relay, two endpoints, a chat, a file, a third one behind a chain of two relays, and
-//! somebody who disappears.
+//! The story that `quickstart` tells: a relay, two people who call each other by SIP, a chat, a file, and a third one behind a
+//! chain of two relays.
 
 mod conversation;
-mod endpoint;
 mod file;
+mod person;
 mod relay;
 
 use std::{
     io::{self, Write},
-    net::{IpAddr, Ipv4Addr},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use msrp_transport::{
-    resolve::SystemResolver,
-    tls_config::{ClientTls, roots_from_pem},
+use self::{
+    conversation::{call, hang_up, say, send_file},
+    file::MadeUpFile,
+    person::Person,
+    relay::RunningRelay,
 };
+use crate::{failure::Failure, identity::Authority};
 
-use self::{conversation::say_in_vain, relay::RunningRelay};
-pub use self::{
-    conversation::{Call, FILE_SIZE, call, say, send_file},
-    endpoint::Endpoint,
-    file::{MadeUpFile, Meter},
-};
-use crate::{hosts::HostTable, identity::Authority};
-
-/// The relays of this story; their names are known to nobody else.
-const HOST: &str = "relay.example.com";
-const OFFICE: &str = "office.example.org";
+/// How long the file is.
+const FILE_SIZE: usize = 10_000_000;
+/// The relays of this story; both names lead here.
+const HOST: &str = "127.0.0.1";
+const OFFICE: &str = "localhost";
+/// How long anything in it may take.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Something in the story went wrong.
 #[derive(Debug)]
@@ -45,114 +43,97 @@ impl<E: std::error::Error> From<E> for Trouble {
     }
 }
 
+impl Trouble {
+    fn from_failure(failure: &Failure) -> Self {
+        Trouble(failure.to_string())
+    }
+}
+
 /// Tells the story on `out`.
 ///
 /// # Errors
 /// [`Trouble`], when anything in it did not happen.
-pub fn tell(out: &mut impl Write) -> Result<(), Trouble> {
+pub async fn tell(out: &mut impl Write) -> Result<(), Trouble> {
     let begun = Instant::now();
+    let folder = tempfile::tempdir()?;
     let authority = Authority::new()?;
-    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let hosts = HostTable::new(SystemResolver).with(HOST, here).with(OFFICE, here);
-    let users = ["alice", "bob", "carol"];
-    let mut relay = RunningRelay::start(&authority, HOST, &users, Some(OFFICE), hosts.clone())?;
+    let roots = folder.path().join("authority.pem");
+    std::fs::write(&roots, authority.pem())?;
+    let mut relay = RunningRelay::start(&authority, HOST, &["alice", "bob", "carol"], Some(OFFICE))?;
     writeln!(
         out,
-        "relay   listens on msrps://{HOST}:{} (TLS, certificate {}…)",
-        relay.port, relay.fingerprint
+        "relay   listens on {} (TLS, certificate {}…)",
+        relay.url(),
+        relay.fingerprint
     )?;
-
-    let endpoint = |name| {
-        let tls = ClientTls::new(roots_from_pem(authority.pem().as_bytes())?, None)?;
-        Endpoint::start(name, tls, hosts.clone())
-    };
-    let (mut alice, mut bob) = (endpoint("alice")?, endpoint("bob")?);
-    let session = call(
-        out,
-        (&alice, vec![relay.account("alice")?]),
-        (&bob, vec![relay.account("bob")?]),
-    )?;
-    writeln!(out, "session alice ── {HOST} ── bob is up\n")?;
-    let (from_alice, from_bob) = (session.caller, session.called);
+    let at_relay = [relay.uri()?];
+    let mut alice = Person::start("alice", &roots, folder.path(), &at_relay).await?;
+    let mut bob = Person::start("bob", &roots, folder.path(), &at_relay).await?;
+    for person in [&alice, &bob] {
+        writeln!(
+            out,
+            "{:7} listens on {}, and is behind the relay",
+            person.name, person.sip
+        )?;
+    }
+    let (from_alice, from_bob) = call(out, &mut alice, &mut bob).await?;
+    writeln!(out, "session alice ── relay ── bob is up\n")?;
     say(
         out,
-        &alice,
-        from_alice,
-        &bob,
+        (&mut alice, &from_alice),
+        &mut bob,
         "Hi Bob! This goes through the relay.",
-    )?;
+    )
+    .await?;
+    let text = "Hi Alice! I can see it. Does it take umlauts, äöü, and 👋?";
+    say(out, (&mut bob, &from_bob), &mut alice, text).await?;
     say(
         out,
-        &bob,
-        from_bob,
-        &alice,
-        "Hi Alice! I can see it. Does it take umlauts, äöü, and 👋?",
-    )?;
-    say(
-        out,
-        &alice,
-        from_alice,
-        &bob,
+        (&mut alice, &from_alice),
+        &mut bob,
         "It does. Here is the file I promised.",
-    )?;
-    let (sent, took) = send_file(out, &alice, from_alice, &bob)?;
+    )
+    .await?;
+    let file = MadeUpFile::new(folder.path(), "holiday.bin", FILE_SIZE)?;
+    let (sent, took) = send_file(out, (&mut alice, &from_alice), &mut bob, &file).await?;
 
     // An office has a relay of its own, which goes on to the other one: each has seen the certificate of the other.
-    let mut office = RunningRelay::start(&authority, OFFICE, &["carol"], None, hosts.clone())?;
-    writeln!(
-        out,
-        "\noffice  has a relay of its own, msrps://{OFFICE}:{}",
-        office.port
-    )?;
-    let mut carol = endpoint("carol")?;
-    let chain = vec![office.account("carol")?, relay.account("carol")?];
-    let session = call(out, (&carol, chain), (&bob, vec![relay.account("bob")?]))?;
-    writeln!(out, "session carol ── {OFFICE} ══ {HOST} ── bob is up\n")?;
+    let mut office = RunningRelay::start(&authority, OFFICE, &["carol"], None)?;
+    writeln!(out, "\noffice  has a relay of its own, {}", office.url())?;
+    let chain = [office.uri()?, relay.uri()?];
+    let mut carol = Person::start("carol", &roots, folder.path(), &chain).await?;
+    let (from_carol, to_carol) = call(out, &mut carol, &mut bob).await?;
+    writeln!(out, "session carol ── office ══ relay ── bob is up\n")?;
+    let text = "Hi Bob! Two relays are between us, and they trust each other.";
+    say(out, (&mut carol, &from_carol), &mut bob, text).await?;
     say(
         out,
-        &carol,
-        session.caller,
-        &bob,
-        "Hi Bob! Two relays are between us, and they trust each other.",
-    )?;
-    say(
-        out,
-        &bob,
-        session.called,
-        &carol,
+        (&mut bob, &to_carol),
+        &mut carol,
         "Hi Carol! Both let me through.",
-    )?;
-    carol.vanish()?;
-    let office = office.stop()?;
+    )
+    .await?;
+    writeln!(out)?;
+    hang_up(out, (&mut carol, &from_carol), &mut bob).await?;
 
-    say(
-        out,
-        &bob,
-        from_bob,
-        &alice,
-        "Got the file, thank you. I am in a tunnel soon, so",
-    )?;
-    bob.vanish()?;
-    writeln!(
-        out,
-        "\nbob     has disappeared: no BYE, no goodbye, the connection is gone"
-    )?;
-    // The relay hears of it from the operating system; a message before that would be reported as lost all the same.
-    relay.wait_for_goodbye()?;
-    let code = say_in_vain(out, &alice, from_alice, "Bob? Are you still there?")?;
-
-    alice.vanish()?;
-    let stats = relay.stop()?;
+    let text = "Got the file, thank you. Talk to you later!";
+    say(out, (&mut bob, &from_bob), &mut alice, text).await?;
+    hang_up(out, (&mut bob, &from_bob), &mut alice).await?;
+    for person in [alice, bob, carol] {
+        person.leave().await;
+    }
+    let (office, stats) = (office.stop()?, relay.stop()?);
     writeln!(
         out,
         "\nDone in {:.1} s: {} chunks through the relay, {} of them through two, {} reports, {:.1} MB at {:.0} MB/s\n\
-         over TLS; the last message was refused with {code}, as it should be. sha256 {sent} on both sides.",
+         over TLS, all of it set up by real SIP. sha256 {}… on both sides.",
         begun.elapsed().as_secs_f64(),
         stats.chunks_in,
         office.chunks_in,
         stats.reports_forwarded,
         FILE_SIZE as f64 / 1e6,
         FILE_SIZE as f64 / 1e6 / took.as_secs_f64(),
+        sent.get(..12).unwrap_or(&sent),
     )?;
     Ok(())
 }
@@ -162,5 +143,8 @@ pub fn tell(out: &mut impl Write) -> Result<(), Trouble> {
 /// # Errors
 /// As [`tell`].
 pub fn run() -> Result<(), Trouble> {
-    tell(&mut io::stdout().lock())
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(tell(&mut io::stdout()))
 }
