@@ -11,6 +11,7 @@ use super::{
     Trouble,
     file::{MadeUpFile, sha256_of},
     person::Person,
+    phone::Phone,
 };
 use crate::endpoint::{Content, Endpoint, Event, FileEnd, Status};
 
@@ -144,5 +145,53 @@ pub(super) async fn hang_up(
     from.hear("the end", over).await?;
     to.hear("the end", over).await?;
     writeln!(out, "{:7} → {:5} BYE … 200 OK", from.name, to.name)?;
+    Ok(())
+}
+
+/// The phone writes to somebody who chats, who answers.
+pub(super) async fn write_and_reply(
+    out: &mut impl Write,
+    phone: &mut Phone,
+    to: &mut Person,
+) -> Result<(), Trouble> {
+    let (text, reply) = (
+        "Hi, this is Dora on an old phone. Lunch at noon?",
+        "Gladly, Dora! At noon.",
+    );
+    let code = phone.write(to.name, text).await?;
+    if !(200..300).contains(&code) {
+        return Err(Trouble(format!("the gateway answered {code}")));
+    }
+    let session = to
+        .hear("the phone's message", |event| match event {
+            Event::Message {
+                session,
+                content: Content::Text(heard),
+                ..
+            } if heard == text => Some(session),
+            _ => None,
+        })
+        .await?;
+    writeln!(
+        out,
+        "dora    → {:5} MESSAGE: {text}  ({code}; in a session by the gateway)",
+        to.name
+    )?;
+    let sent = to.endpoint.send(&session, "text/plain", reply.into()).await?;
+    let read = phone.read().await?;
+    if read != reply {
+        return Err(Trouble("the phone got something else".to_owned()));
+    }
+    // Success is reported when the phone has taken it, not before.
+    to.hear("a success report", |event| match event {
+        Event::Report {
+            message_id,
+            status: Status::Delivered,
+            ..
+        } if message_id == sent => Some(()),
+        _ => None,
+    })
+    .await?;
+    writeln!(out, "{:7} → dora  {reply}  ✓✓ (as a MESSAGE)", to.name)?;
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! The story that `quickstart` tells: a relay, two people who call each other by SIP, a chat, a file, and a third one behind a
-//! chain of two relays.
+//! chain of two relays, and a phone that only knows SIP MESSAGE.
 
 mod conversation;
 mod file;
 mod person;
+mod phone;
 mod relay;
 
 use std::{
@@ -12,7 +13,7 @@ use std::{
 };
 
 use self::{
-    conversation::{call, hang_up, say, send_file},
+    conversation::{call, hang_up, say, send_file, write_and_reply},
     file::MadeUpFile,
     person::Person,
     relay::RunningRelay,
@@ -116,6 +117,17 @@ pub async fn tell(out: &mut impl Write) -> Result<(), Trouble> {
     writeln!(out)?;
     hang_up(out, (&mut carol, &from_carol), &mut bob).await?;
 
+    // A phone that knows nothing of MSRP.
+    let (gateway, mut phone) = phone::start(&authority, &bob)?;
+    writeln!(
+        out,
+        "\ngateway listens on udp://{}; dora's phone only knows SIP MESSAGE\n",
+        gateway.sip
+    )?;
+    write_and_reply(out, &mut phone, &mut bob).await?;
+    gateway.stop().await;
+
+    writeln!(out)?;
     let text = "Got the file, thank you. Talk to you later!";
     say(out, (&mut bob, &from_bob), &mut alice, text).await?;
     hang_up(out, (&mut bob, &from_bob), &mut alice).await?;
