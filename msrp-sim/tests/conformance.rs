@@ -22,6 +22,7 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("rfc3994", "3994-", "RFC 3994: isComposing"),
     ("rfc4145", "4145-", "RFC 4145: who connects"),
     ("rfc5438", "5438-", "RFC 5438: disposition notifications"),
+    ("rfc5547", "5547-", "RFC 5547: files"),
     ("rfc6135", "6135-", "RFC 6135: who connects, with MSRP"),
     ("rfc6714", "6714-", "RFC 6714: middleboxes"),
     ("rfc8122", "8122-", "RFC 8122: certificates told by signalling"),

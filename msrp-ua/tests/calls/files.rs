@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use msrp_core::grammar::StatusCode;
 use msrp_ua::{
-    UserAgentEvent,
+    CommandError, OutgoingMessage, UserAgentEvent,
     call::{
         CallAnswer, CallChange, CallEnd, FileOffer, FileOutcome, FileReceiver, ProposalKind, StreamAnswer,
         StreamProposal,
@@ -325,6 +325,31 @@ fn the_sender_gives_a_file_up() {
     assert_eq!(outcomes(&world.b), [FileOutcome::AbortedByPeer]);
     assert_eq!(world.a.agent.session_count(), 1);
     assert_eq!(world.b.agent.session_count(), 1);
+}
+
+// shows: 5547-8.7-01
+#[test]
+fn the_session_of_a_file_carries_nothing_else() {
+    let (mut world, [a, _], [at_a, _]) = under_way(Slow(1_000_000, false));
+    let session = world.a.find(|event| match event {
+        UserAgentEvent::StreamsChanged { call, changes } if *call == a.call => {
+            changes.iter().find_map(|change| match change {
+                CallChange::Added(stream) if stream.stream == at_a => Some(stream.session),
+                _ => None,
+            })
+        }
+        _ => None,
+    });
+    let another = world.a.agent.send(session, OutgoingMessage::text("by the way"));
+    assert_eq!(another, Err(CommandError::ForFile));
+    // Beside it people go on talking.
+    assert!(
+        world
+            .a
+            .agent
+            .send(a.session, OutgoingMessage::text("by the way"))
+            .is_ok()
+    );
 }
 
 // shows: 5547-8.4-06, 5547-8.4-07, 5547-8.4-10
