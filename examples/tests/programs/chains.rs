@@ -7,11 +7,7 @@ use std::{
 };
 
 use msrp_core::{grammar::Uri, node::Trust};
-use msrp_examples::{
-    hosts::HostTable,
-    identity::Authority,
-    quickstart::{Call, Endpoint, FILE_SIZE, call, say, send_file},
-};
+use msrp_examples::{hosts::HostTable, identity::Authority};
 use msrp_transport::{
     resolve::SystemResolver,
     tls_config::{ClientTls, Identity, parse_fingerprint, roots_from_pem},
@@ -26,6 +22,7 @@ use rustls::{
 use crate::{
     foreign::Client,
     foreign_clients::dial_tls,
+    party::{Call, Endpoint, FILE_SIZE, call, say, send_file},
     running::{Folder, Running, run},
 };
 

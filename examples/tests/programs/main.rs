@@ -13,6 +13,7 @@ mod foreign_clients;
 mod hostile_neighbours;
 mod http;
 mod memory_bound;
+mod party;
 mod quickstart;
 mod relay_admin;
 mod relay_anchor;

@@ -14,16 +14,17 @@ fn tells_the_whole_story_and_ends_well() {
     assert!(output.status.success(), "{story}\n{errors}");
     for text in [
         "listens on msrps://",
-        "alice   proved who it is (AUTH)",
-        "bob     proved who it is (AUTH)",
+        "alice   → bob   INVITE sip:bob@127.0.0.1:",
         "alice   → bob   Hi Bob!",
         "bob     → alice Hi Alice!",
         "[file holiday.bin, 10000000 octets]",
-        "carol   proved who it is (AUTH) and is reached by relay.example.com → office.example.org → carol.example.com",
+        "carol   → bob   INVITE sip:bob@127.0.0.1:",
         "carol   → bob   Hi Bob! Two relays",
         "bob     → carol Hi Carol!",
-        "has disappeared",
-        "✗ 481",
+        "carol   → bob   BYE",
+        "dora    → bob   MESSAGE: Hi",
+        "bob     → dora  Gladly, Dora! At noon.  ✓✓ (as a MESSAGE)",
+        "bob     → alice BYE",
         "over TLS",
     ] {
         assert!(story.contains(text), "{text:?} is missing:\n{story}");
