@@ -117,17 +117,29 @@ impl Phone {
         }
     }
 
-    /// Waits for a MESSAGE, and takes it.
+    /// Waits for a MESSAGE of plain text, and takes it. The gateway tries a message/cpim first where the sender wants to know
+    /// whether it is read; a phone such as this one does not know what that is.
     pub(super) async fn read(&mut self) -> Result<String, Trouble> {
-        let SipInput::Page(page) = self.next("a MESSAGE").await? else {
-            return Err(Trouble("the phone expected a MESSAGE".to_owned()));
-        };
-        let reply = SipReply::new(200);
-        let page_id = page.page;
-        self.adapter
-            .perform(SipAction::AnswerPage { page: page_id, reply })
-            .await?;
-        Ok(String::from_utf8_lossy(&page.body).into_owned())
+        loop {
+            let SipInput::Page(page) = self.next("a MESSAGE").await? else {
+                return Err(Trouble("the phone expected a MESSAGE".to_owned()));
+            };
+            let is_text = |media_type: &str| media_type.to_ascii_lowercase().starts_with("text/plain");
+            let understood = page.content_type.as_deref().is_some_and(is_text);
+            let reply = if understood {
+                SipReply::new(200)
+            } else {
+                SipReply::new(415).with_header("Accept", "text/plain")
+            };
+            let answer = SipAction::AnswerPage {
+                page: page.page,
+                reply,
+            };
+            self.adapter.perform(answer).await?;
+            if understood {
+                return Ok(String::from_utf8_lossy(&page.body).into_owned());
+            }
+        }
     }
 
     async fn next(&mut self, what: &str) -> Result<SipInput, Trouble> {
