@@ -1,5 +1,6 @@
 //! A node with its sockets and a SIP stack, joined.
 
+use futures::FutureExt;
 use msrp_core::node::Node;
 use msrp_transport::driver::{Driver, Events, Handle};
 use msrp_ua::sip::{Signalling, SipAction, SipAdapter, SipInput};
@@ -69,8 +70,12 @@ where
     let failed = action.failed();
     if let Err(error) = adapter.perform(action).await {
         tracing::debug!(%error, "not done by SIP");
-        if let Some(input) = failed(&error) {
-            tell(handle, input).await;
+        if let Some(failure) = failed(&error) {
+            // The call may have ended by a BYE that has come before: then that is why, and it is to be heard first.
+            while let Some(Some(input)) = adapter.next().now_or_never() {
+                tell(handle, input).await;
+            }
+            tell(handle, failure).await;
         }
     }
 }

@@ -54,7 +54,7 @@ use crate::failure::Failure;
 /// Events that may wait for the program.
 const EVENTS: usize = 256;
 /// How long the SIP stack has for its last words, which it says on a thread of its own.
-const LAST_WORDS: Duration = Duration::from_millis(700);
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How often it is told how much of files has passed.
 const PROGRESS: Duration = Duration::from_millis(200);
 
@@ -406,6 +406,18 @@ impl Endpoint {
 
     /// Ends all sessions, which the events tell; and then, within the time at the most, everything.
     pub async fn shut_down(&self, time: Duration) {
+        let calls = self.visit(|agent, state| {
+            // One that has ended just now cannot be ended again.
+            let ended = state
+                .sessions
+                .keys()
+                .filter(|call| agent.end_call(**call).is_ok());
+            Ok(ended.count())
+        });
+        // A connection that closes before the BYE is there looks like one that is lost.
+        if calls.await.is_ok_and(|calls| calls > 0) {
+            Self::last_words().await;
+        }
         let ended = self
             .visit(|agent, _| {
                 agent.shut_down();
