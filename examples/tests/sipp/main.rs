@@ -2,6 +2,10 @@
 //! caller, the callee, and those who refuse, ask for proofs, or lose messages. Skipped where there is no sipp, unless `MSRP_SIPP=required`.
 
 mod agent;
+#[allow(dead_code, reason = "the tests of programs need more of it")]
+#[path = "../programs/agents.rs"]
+mod agents;
+mod gateway;
 mod kamailio;
 mod running;
 mod sessions;

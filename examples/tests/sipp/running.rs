@@ -86,7 +86,12 @@ impl Sipp {
     }
 
     /// Waits until it has played its scenario, and been content.
-    pub(crate) fn wait(mut self) {
+    pub(crate) fn wait(self) {
+        self.messages();
+    }
+
+    /// As [`wait`](Self::wait): what has been sent and received.
+    pub(crate) fn messages(mut self) -> String {
         let status = self.child.wait().unwrap();
         if !status.success() {
             for name in ["errors", "messages"] {
@@ -95,6 +100,7 @@ impl Sipp {
             }
             panic!("{}: sipp: {status}", self.scenario);
         }
+        fs::read_to_string(self.folder.join("messages")).unwrap_or_default()
     }
 }
 
