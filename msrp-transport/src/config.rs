@@ -42,7 +42,7 @@ impl Default for DriverConfig {
             max_pending_connects: 256,
             max_commands: 1_024,
             read_block: 64 * 1024,
-            read_budget: 256 * 1024,
+            read_budget: 1024 * 1024,
             transmit_budget: 256 * 1024,
             handshake_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
@@ -86,7 +86,7 @@ impl DriverConfig {
         self
     }
 
-    /// Octets read from one socket before the others have their turn. Default 256 KiB.
+    /// Octets read from one socket before the others have their turn. Default 1 MiB, a millisecond's work or less.
     pub fn read_budget(mut self, octets: usize) -> Self {
         self.read_budget = octets.max(16 * 1024);
         self
