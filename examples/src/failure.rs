@@ -18,6 +18,11 @@ impl std::fmt::Display for Failure {
 }
 
 impl Failure {
+    /// What was asked for by this flag cannot be had.
+    pub fn asked(flag: &str, error: impl std::fmt::Display) -> Self {
+        Self::Asked(format!("{flag}: {error}"))
+    }
+
     /// The exit code that tells of it.
     pub fn code(&self) -> u8 {
         match self {

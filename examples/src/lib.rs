@@ -13,6 +13,7 @@ pub mod logging;
 pub mod quickstart;
 pub mod relay;
 pub mod signalling;
+pub mod trust;
 
 /// 32 octets from the operating system's source of randomness, for the seed of a node.
 ///

@@ -1,15 +1,13 @@
 //! From settings to a user agent with its sockets and its SIP stack.
 
 use std::{
-    fs,
-    path::Path,
     sync::Arc,
     time::{Instant, SystemTime},
 };
 
 use msrp_core::{
     grammar::Scheme,
-    node::{Fingerprint, Target, Trust},
+    node::{Target, Trust},
 };
 use msrp_transport::{
     DriverConfig,
@@ -18,10 +16,7 @@ use msrp_transport::{
     layer::Incoming,
     listen::ListenAddress,
     runtime::TokioRuntime,
-    tls_config::{
-        ClientCertificates, ClientTls, Identity, RootCertStore, format_fingerprint, roots_from_pem,
-        server_config,
-    },
+    tls_config::{ClientCertificates, ClientTls, Identity, server_config},
 };
 use msrp_ua::{
     RelayAccount, UserAgent, UserAgentConfig, UserAgentEvent,
@@ -36,7 +31,7 @@ use msrp_ua::{
 use tokio::sync::mpsc;
 
 use super::EndpointSettings;
-use crate::{failure::Failure, identity::self_signed, signalling};
+use crate::{failure::Failure, signalling, trust};
 
 /// A user agent that runs.
 pub(super) struct Started {
@@ -47,17 +42,17 @@ pub(super) struct Started {
     pub(super) relays: Vec<RelayAccount>,
 }
 
-fn asked(flag: &str, error: impl std::fmt::Display) -> Failure {
-    Failure::Asked(format!("{flag}: {error}"))
-}
-
 /// Starts everything; has to be on tokio.
 ///
 /// # Errors
 /// [`Failure`].
 pub(super) async fn start(settings: &EndpointSettings) -> Result<Started, Failure> {
-    let identity = identity(settings)?;
-    let client = client_tls(settings, identity.clone())?;
+    let identity = trust::own_identity(
+        settings.certificate.as_ref(),
+        &settings.reached_at(),
+        settings.needs_identity(),
+    )?;
+    let client = trust::client_tls(settings.ca.as_deref(), settings.insecure, identity.clone())?;
     let seed = crate::seed().map_err(|error| Failure::Ran(format!("no randomness: {error}")))?;
     let tls = settings.msrp.scheme == Scheme::Msrps;
     let fingerprints = identity
@@ -84,11 +79,11 @@ pub(super) async fn start(settings: &EndpointSettings) -> Result<Started, Failur
         .as_ref()
         .map(|identity| server_config(identity, ClientCertificates::Ignored))
         .transpose()
-        .map_err(|error| asked("--cert", error))?;
+        .map_err(|error| Failure::asked("--cert", error))?;
     let incoming = Incoming::from(server.clone().filter(|_| tls));
     let (_, local) = driver
         .listen(settings.msrp, incoming)
-        .map_err(|error| asked("--msrp", error))?;
+        .map_err(|error| Failure::asked("--msrp", error))?;
     let host = settings.reached_at();
     driver.node_mut().set_authority(host, local.port());
     let listening = ListenAddress {
@@ -102,8 +97,8 @@ pub(super) async fn start(settings: &EndpointSettings) -> Result<Started, Failur
         server.map(|tls| tls.config().clone()),
     )?)
     .map_err(|error| match error {
-        StartError::Listen(..) | StartError::NoCertificate(_) => asked("--sip", error),
-        StartError::Invalid(_) => asked("--aor, --proxy", error),
+        StartError::Listen(..) | StartError::NoCertificate(_) => Failure::asked("--sip", error),
+        StartError::Invalid(_) => Failure::asked("--aor, --proxy", error),
         error => Failure::Ran(error.to_string()),
     })?;
     let mut urls: Vec<String> = adapter.listening().iter().map(ToString::to_string).collect();
@@ -148,7 +143,7 @@ fn sip_config(
     // The name is checked against each host that is connected to.
     let (tls, _) = client
         .config_for(&Target::new(Scheme::Msrps, "sip.invalid", None))
-        .map_err(|error| asked("--ca", error))?;
+        .map_err(|error| Failure::asked("--ca", error))?;
     config.tls_client = Some(tls);
     config.tls_server = server;
     Ok(config)
@@ -181,40 +176,4 @@ fn relays(settings: &EndpointSettings) -> Vec<RelayAccount> {
             RelayAccount::new(relay.clone(), user, password).with_trust(trust.clone())
         })
         .collect()
-}
-
-fn read(flag: &str, path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| asked(flag, format!("cannot read {}: {error}", path.display())))
-}
-
-/// Our certificate: that of the files, or one that is made where one is needed.
-fn identity(settings: &EndpointSettings) -> Result<Option<Identity>, Failure> {
-    if let Some((cert, key)) = &settings.certificate {
-        let identity = Identity::from_pem(&read("--cert", cert)?, &read("--key", key)?)
-            .map_err(|error| asked("--cert, --key", error))?;
-        return Ok(Some(identity));
-    }
-    if !settings.needs_identity() {
-        return Ok(None);
-    }
-    let host = settings.reached_at().trim_matches(['[', ']']).to_owned();
-    let (identity, _) = self_signed(&[host]).map_err(|error| asked("--host", error))?;
-    let fingerprint: Fingerprint = identity.fingerprint();
-    tracing::info!(
-        fingerprint = format_fingerprint(&fingerprint),
-        "self-signed certificate"
-    );
-    Ok(Some(identity))
-}
-
-fn client_tls(settings: &EndpointSettings, identity: Option<Identity>) -> Result<ClientTls, Failure> {
-    if settings.insecure {
-        tracing::warn!("certificates are not checked (--insecure)");
-        return ClientTls::danger_trust_anyone(identity).map_err(|error| asked("--insecure", error));
-    }
-    let roots = match &settings.ca {
-        Some(path) => roots_from_pem(&read("--ca", path)?).map_err(|error| asked("--ca", error))?,
-        None => RootCertStore::empty(),
-    };
-    ClientTls::new(roots, identity).map_err(|error| asked("--cert", error))
 }

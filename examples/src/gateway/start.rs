@@ -1,10 +1,6 @@
 //! From settings to a gateway with its sockets and its SIP stack.
 
-use std::{
-    fs,
-    path::Path,
-    time::{Instant, SystemTime},
-};
+use std::time::{Instant, SystemTime};
 
 use msrp_core::{grammar::Scheme, node::Target};
 use msrp_gateway::{Gateway, GatewayEvent};
@@ -15,10 +11,7 @@ use msrp_transport::{
     layer::Incoming,
     listen::ListenAddress,
     runtime::TokioRuntime,
-    tls_config::{
-        ClientCertificates, ClientTls, Identity, RootCertStore, format_fingerprint, roots_from_pem,
-        server_config,
-    },
+    tls_config::{ClientCertificates, Identity, server_config},
 };
 use msrp_ua::{
     UserAgentConfig,
@@ -28,7 +21,7 @@ use msrp_ua::{
 use tokio::sync::mpsc;
 
 use super::Settings;
-use crate::{failure::Failure, identity::self_signed, signalling};
+use crate::{failure::Failure, signalling, trust};
 
 /// A gateway that runs.
 pub(super) struct Started {
@@ -38,19 +31,19 @@ pub(super) struct Started {
     pub(super) urls: Vec<String>,
 }
 
-fn asked(flag: &str, error: impl std::fmt::Display) -> Failure {
-    Failure::Asked(format!("{flag}: {error}"))
-}
-
 /// Starts everything; has to be on tokio.
 pub(super) fn start(settings: &Settings) -> Result<Started, Failure> {
-    let identity = identity(settings)?;
-    let client = client_tls(settings, identity.clone())?;
+    let identity = trust::own_identity(
+        settings.certificate.as_ref(),
+        &settings.reached_at(),
+        settings.needs_identity(),
+    )?;
+    let client = trust::client_tls(settings.ca.as_deref(), false, identity.clone())?;
     let server = identity
         .as_ref()
         .map(|identity| server_config(identity, ClientCertificates::Ignored))
         .transpose()
-        .map_err(|error| asked("--cert", error))?;
+        .map_err(|error| Failure::asked("--cert", error))?;
 
     let mut config = RsipConfig::new(format!("sip:msrp-gateway@{}", settings.reached_at()));
     config.listen.clone_from(&settings.sip);
@@ -64,11 +57,11 @@ pub(super) fn start(settings: &Settings) -> Result<Started, Failure> {
     // The name is checked against each host that is connected to.
     let (tls, _) = client
         .config_for(&Target::new(Scheme::Msrps, "sip.invalid", None))
-        .map_err(|error| asked("--ca", error))?;
+        .map_err(|error| Failure::asked("--ca", error))?;
     config.tls_client = Some(tls);
     config.tls_server = server.as_ref().map(|tls| tls.config().clone());
     let adapter = RsipAdapter::start(config).map_err(|error| match error {
-        StartError::Listen(..) | StartError::NoCertificate(_) => asked("--sip", error),
+        StartError::Listen(..) | StartError::NoCertificate(_) => Failure::asked("--sip", error),
         error => Failure::Ran(error.to_string()),
     })?;
 
@@ -93,7 +86,7 @@ pub(super) fn start(settings: &Settings) -> Result<Started, Failure> {
     }
     let (_, local) = driver
         .listen(settings.msrp, Incoming::from(server.filter(|_| tls)))
-        .map_err(|error| asked("--msrp", error))?;
+        .map_err(|error| Failure::asked("--msrp", error))?;
     driver
         .node_mut()
         .set_authority(settings.reached_at(), local.port());
@@ -105,33 +98,4 @@ pub(super) fn start(settings: &Settings) -> Result<Started, Failure> {
     urls.push(listening.to_string());
     let (handle, events) = signalling::join(driver, adapter);
     Ok(Started { handle, events, urls })
-}
-
-fn read(flag: &str, path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| asked(flag, format!("cannot read {}: {error}", path.display())))
-}
-
-/// Our certificate: that of the files, or one that is made where one is needed.
-fn identity(settings: &Settings) -> Result<Option<Identity>, Failure> {
-    if let Some((cert, key)) = &settings.certificate {
-        return Identity::from_pem(&read("--cert", cert)?, &read("--key", key)?)
-            .map(Some)
-            .map_err(|error| asked("--cert, --key", error));
-    }
-    if !settings.needs_identity() {
-        return Ok(None);
-    }
-    let host = settings.reached_at().trim_matches(['[', ']']).to_owned();
-    let (identity, _) = self_signed(&[host]).map_err(|error| asked("--host", error))?;
-    let fingerprint = format_fingerprint(&identity.fingerprint());
-    tracing::info!(fingerprint, "self-signed certificate");
-    Ok(Some(identity))
-}
-
-fn client_tls(settings: &Settings, identity: Option<Identity>) -> Result<ClientTls, Failure> {
-    let roots = match &settings.ca {
-        Some(path) => roots_from_pem(&read("--ca", path)?).map_err(|error| asked("--ca", error))?,
-        None => RootCertStore::empty(),
-    };
-    ClientTls::new(roots, identity).map_err(|error| asked("--cert", error))
 }
