@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    time::Instant,
 };
 
 use serde_json::Value;
@@ -46,6 +47,7 @@ impl Events {
 
     /// The next event.
     pub(crate) fn next(&mut self) -> Told {
+        let quiet = Instant::now();
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| {
@@ -62,6 +64,7 @@ impl Events {
                     return told;
                 }
                 // A comment that keeps the connection alive.
+                assert!(quiet.elapsed() < PATIENCE, "nothing has come");
                 continue;
             }
             self.read_chunk();
@@ -70,8 +73,10 @@ impl Events {
 
     /// The next event of this name.
     pub(crate) fn event(&mut self, name: &str) -> Told {
+        let begun = Instant::now();
         loop {
             let told = self.next();
+            assert!(begun.elapsed() < PATIENCE, "waited in vain for {name}");
             if told.name == name {
                 return told;
             }
