@@ -41,7 +41,7 @@ pub struct Options {
     /// Where WebSocket clients are served, such as /msrp; others are answered 404. May be repeated. [default: /]
     #[arg(long, value_name = "PATH")]
     pub websocket_path: Vec<String>,
-    /// The origin of pages whose browsers are let in by WebSocket, such as "https://chat.example.com"; those of others are
+    /// The origin of pages whose browsers are let in by WebSocket, such as `https://chat.example.com`; those of others are
     /// answered 403. May be repeated; default: any page.
     #[arg(long, value_name = "ORIGIN")]
     pub websocket_origin: Vec<String>,
