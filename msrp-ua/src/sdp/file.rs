@@ -162,6 +162,8 @@ impl FileSelector {
             }
         }
         if rest.is_empty() {
+            // There is no such size (RFC 5547 §6), and who says it all the same means an empty file: nothing is known of it.
+            selector.size = selector.size.filter(|&size| size > 0);
             Ok(selector)
         } else {
             Err(wrong("selector without a value"))
