@@ -12,6 +12,7 @@ pub mod identity;
 pub mod logging;
 pub mod quickstart;
 pub mod relay;
+pub mod runtime;
 pub mod signalling;
 pub mod trust;
 

@@ -13,6 +13,7 @@ use crate::{
     endpoint::{Endpoint, Event, Policy},
     failure::Failure,
     http::{self, Guard},
+    runtime,
 };
 
 /// HTTP connections at the same time; each listener to events is one.
@@ -25,14 +26,7 @@ const ENDING: Duration = Duration::from_secs(3);
 /// # Errors
 /// [`Failure`].
 pub fn run(settings: &Settings) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Ran(error.to_string()))?;
-    let outcome = runtime.block_on(serve(settings));
-    runtime.shutdown_background();
-    outcome
+    runtime::run(serve(settings))
 }
 
 async fn serve(settings: &Settings) -> Result<(), Failure> {

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     endpoint::{Endpoint, Event, Policy, PreparedFile, Refusal},
     failure::Failure,
+    runtime,
 };
 
 /// How long the end may take: BYE, and what else has to be told.
@@ -123,15 +124,7 @@ impl Front {
 /// # Errors
 /// [`Failure`].
 pub fn run(settings: &Settings) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Ran(error.to_string()))?;
-    let outcome = runtime.block_on(chat(settings));
-    // A thread may still wait for a line.
-    runtime.shutdown_background();
-    outcome
+    runtime::run(chat(settings))
 }
 
 fn output(error: io::Error) -> Failure {

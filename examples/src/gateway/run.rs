@@ -9,6 +9,7 @@ use super::{Settings, admin, start};
 use crate::{
     failure::Failure,
     http::{self, Guard},
+    runtime,
 };
 
 /// Connections of operators at the same time.
@@ -22,14 +23,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// # Errors
 /// [`Failure`].
 pub fn run(settings: &Settings) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Ran(error.to_string()))?;
-    let outcome = runtime.block_on(serve(settings));
-    runtime.shutdown_background();
-    outcome
+    runtime::run(serve(settings))
 }
 
 async fn serve(settings: &Settings) -> Result<(), Failure> {

@@ -13,7 +13,7 @@ use super::{
     person::Person,
     phone::Phone,
 };
-use crate::endpoint::{Content, Endpoint, Event, FileEnd, Status};
+use crate::endpoint::{Content, Endpoint, Event, FileEnd};
 
 /// One calls another by SIP: the name of the session at both.
 pub(super) async fn call(
@@ -63,15 +63,7 @@ pub(super) async fn say(
             to.name, from.name
         )));
     }
-    from.hear("a success report", |event| match event {
-        Event::Report {
-            message_id,
-            status: Status::Delivered,
-            ..
-        } if message_id == sent => Some(()),
-        _ => None,
-    })
-    .await?;
+    from.hear_delivery(&sent).await?;
     writeln!(out, "{:7} → {:5} {text}  ✓✓", from.name, to.name)?;
     Ok(())
 }
@@ -183,15 +175,7 @@ pub(super) async fn write_and_reply(
         return Err(Trouble("the phone got something else".to_owned()));
     }
     // Success is reported when the phone has taken it, not before.
-    to.hear("a success report", |event| match event {
-        Event::Report {
-            message_id,
-            status: Status::Delivered,
-            ..
-        } if message_id == sent => Some(()),
-        _ => None,
-    })
-    .await?;
+    to.hear_delivery(&sent).await?;
     writeln!(out, "{:7} → dora  {reply}  ✓✓ (as a MESSAGE)", to.name)?;
     Ok(())
 }

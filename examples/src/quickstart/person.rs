@@ -6,7 +6,7 @@ use msrp_core::grammar::Uri;
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{PATIENCE, Trouble, relay::password_of};
-use crate::endpoint::{Endpoint, EndpointOptions, EndpointSettings, Event, Policy};
+use crate::endpoint::{Endpoint, EndpointOptions, EndpointSettings, Event, Policy, Status};
 
 /// Somebody, seen from the story.
 pub(super) struct Person {
@@ -89,6 +89,19 @@ impl Person {
         found
             .await
             .map_err(|_| Trouble(format!("{} waited in vain for {what}", self.name)))?
+    }
+
+    /// Waits until the message of this identifier is reported to have arrived.
+    pub(super) async fn hear_delivery(&mut self, sent: &str) -> Result<(), Trouble> {
+        self.hear("a success report", |event| match event {
+            Event::Report {
+                message_id,
+                status: Status::Delivered,
+                ..
+            } if message_id == sent => Some(()),
+            _ => None,
+        })
+        .await
     }
 
     /// Ends the user agent.
