@@ -127,14 +127,7 @@ fn text_and_a_file_go_over_tls() {
             "bob:b",
         ],
     );
-    relay.wait_for_stderr("fingerprint");
-    let stderr = relay.stderr();
-    let fingerprint = stderr
-        .lines()
-        .find_map(|line| line.split_once("fingerprint "))
-        .unwrap()
-        .1
-        .trim();
+    let fingerprint = relay.fingerprint();
     let uri = format!("msrps://{};tcp", relay.address());
     let alices = [
         "--relay",
@@ -142,7 +135,7 @@ fn text_and_a_file_go_over_tls() {
         "--relay-password",
         "a",
         "--fingerprint",
-        fingerprint,
+        &fingerprint,
     ];
     let bobs = ["--relay", &uri, "--relay-password", "b", "--insecure"];
     exchange(UDP, &alices, &bobs);

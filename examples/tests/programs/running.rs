@@ -15,7 +15,7 @@ use std::{
 };
 
 /// How long a process may take for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program, with these options.
 pub(crate) fn relay(options: &[&str]) -> Command {
@@ -98,17 +98,27 @@ impl Running {
         self.stderr.lock().unwrap().clone()
     }
 
-    /// Waits until standard error has this.
-    pub(crate) fn wait_for_stderr(&self, text: &str) {
+    /// Waits until standard error has a whole line with this, and gives the line. A line comes in pieces: each argument of
+    /// `eprintln!` is a write of its own.
+    #[track_caller]
+    pub(crate) fn wait_for_stderr(&self, text: &str) -> String {
         let begun = Instant::now();
-        while !self.stderr().contains(text) {
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "no {text:?} in this:\n{}",
-                self.stderr()
-            );
+        loop {
+            let stderr = self.stderr();
+            let (whole, _) = stderr.rsplit_once('\n').unwrap_or_default();
+            if let Some(line) = whole.lines().find(|line| line.contains(text)) {
+                return line.to_owned();
+            }
+            assert!(begun.elapsed() < PATIENCE, "no {text:?} in this:\n{stderr}");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// The fingerprint of the certificate that it has made for itself, which it tells.
+    #[track_caller]
+    pub(crate) fn fingerprint(&self) -> String {
+        let line = self.wait_for_stderr("self-signed certificate, fingerprint ");
+        line.split_once("fingerprint ").unwrap().1.to_owned()
     }
 
     /// Sends a signal, such as `TERM`.
