@@ -19,7 +19,7 @@ use crate::{
 /// HTTP connections at the same time; each listener to events is one.
 const CONNECTIONS: usize = 1_024;
 /// How long the end may take.
-const ENDING: Duration = Duration::from_secs(3);
+const ENDING: Duration = Duration::from_secs(6);
 
 /// Runs the program until a signal ends it.
 ///
@@ -68,16 +68,15 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
             _ = interrupt.recv() => break Ok(()),
         }
     };
-    let ending = async {
-        endpoint.shut_down(ENDING / 2).await;
+    let telling = async {
         while let Some(event) = events.recv().await {
             ring.push(&event);
         }
     };
+    let ending = async { tokio::join!(endpoint.shut_down(ENDING / 4), telling) };
     if tokio::time::timeout(ENDING, ending).await.is_err() {
         tracing::debug!("the end takes too long");
     }
-    Endpoint::last_words().await;
     server.abort();
     outcome
 }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How long the end may take: BYE, and what else has to be told.
-const ENDING: Duration = Duration::from_secs(3);
+const ENDING: Duration = Duration::from_secs(6);
 /// Input that may wait.
 const WAITING: usize = 64;
 
@@ -197,18 +197,17 @@ async fn chat(settings: &Settings) -> Result<(), Failure> {
             _ = hangup.recv() => break Ok(()),
         }
     };
-    let ending = async {
-        endpoint.shut_down(ENDING / 2).await;
+    let telling = async {
         while let Some(event) = events.recv().await {
             if front.event(&event, &mut shared).await.is_err() {
                 break;
             }
         }
     };
+    let ending = async { tokio::join!(endpoint.shut_down(ENDING / 4), telling) };
     if tokio::time::timeout(ENDING, ending).await.is_err() {
         tracing::debug!("the end takes too long");
     }
-    Endpoint::last_words().await;
     outcome
 }
 

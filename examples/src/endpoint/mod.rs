@@ -49,12 +49,10 @@ use self::{
     hearing::{Act, Heard},
     state::{Sent, Session, State, party},
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, signalling::SipSide};
 
 /// Events that may wait for the program.
 const EVENTS: usize = 256;
-/// How long the SIP stack has for its last words, which it says on a thread of its own.
-const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How often it is told how much of files has passed.
 const PROGRESS: Duration = Duration::from_millis(200);
 
@@ -62,6 +60,7 @@ const PROGRESS: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 pub struct Endpoint {
     handle: Handle<UserAgent>,
+    sip: SipSide,
     state: Arc<Mutex<State>>,
 }
 
@@ -114,6 +113,7 @@ impl Endpoint {
         };
         let endpoint = Self {
             handle: started.handle,
+            sip: started.sip,
             state: Arc::new(Mutex::new(state)),
         };
         let (told, heard) = mpsc::channel(EVENTS);
@@ -398,26 +398,18 @@ impl Endpoint {
         Ok(state.info(call, known))
     }
 
-    /// Waits until the SIP stack has had the time to send what ends calls and registrations; to be called when the events have
-    /// ended, and before the process does.
-    pub async fn last_words() {
-        tokio::time::sleep(LAST_WORDS).await;
-    }
-
-    /// Ends all sessions, which the events tell; and then, within the time at the most, everything.
+    /// Ends all sessions, which the events tell, and the SIP registration, and waits until peers have answered to that, though
+    /// not for long; and then, within the time at the most, everything else.
     pub async fn shut_down(&self, time: Duration) {
         let calls = self.visit(|agent, state| {
-            // One that has ended just now cannot be ended again.
-            let ended = state
-                .sessions
-                .keys()
-                .filter(|call| agent.end_call(**call).is_ok());
-            Ok(ended.count())
+            for call in state.sessions.keys() {
+                // One that has ended just now cannot be ended again.
+                let _ended_before = agent.end_call(*call);
+            }
+            Ok(())
         });
-        // A connection that closes before the BYE is there looks like one that is lost.
-        if calls.await.is_ok_and(|calls| calls > 0) {
-            Self::last_words().await;
-        }
+        let _already_over = calls.await;
+        self.sip.shutdown().await;
         let ended = self
             .visit(|agent, _| {
                 agent.shut_down();

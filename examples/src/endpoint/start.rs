@@ -31,12 +31,17 @@ use msrp_ua::{
 use tokio::sync::mpsc;
 
 use super::EndpointSettings;
-use crate::{failure::Failure, signalling, trust};
+use crate::{
+    failure::Failure,
+    signalling::{self, SipSide},
+    trust,
+};
 
 /// A user agent that runs.
 pub(super) struct Started {
     pub(super) handle: Handle<UserAgent>,
     pub(super) events: mpsc::Receiver<UserAgentEvent>,
+    pub(super) sip: SipSide,
     /// Where it listens.
     pub(super) urls: Vec<String>,
     pub(super) relays: Vec<RelayAccount>,
@@ -115,10 +120,11 @@ pub(super) async fn start(settings: &EndpointSettings) -> Result<Started, Failur
         }
     }
     let relays = relays(settings);
-    let (handle, events) = signalling::join(driver, adapter);
+    let (handle, events, sip) = signalling::join(driver, adapter);
     Ok(Started {
         handle,
         events,
+        sip,
         urls,
         relays,
     })

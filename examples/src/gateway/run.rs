@@ -83,7 +83,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     {
         tracing::warn!("not everything has come to its end");
     }
-    // BYEs leave with what is sent before.
+    started.sip.shutdown().await;
     let closing = started.handle.shutdown(CLOSING);
     let _late = tokio::time::timeout(CLOSING * 2, closing).await;
     Ok(())

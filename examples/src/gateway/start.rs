@@ -21,12 +21,17 @@ use msrp_ua::{
 use tokio::sync::mpsc;
 
 use super::Settings;
-use crate::{failure::Failure, signalling, trust};
+use crate::{
+    failure::Failure,
+    signalling::{self, SipSide},
+    trust,
+};
 
 /// A gateway that runs.
 pub(super) struct Started {
     pub(super) handle: Handle<Gateway>,
     pub(super) events: mpsc::Receiver<GatewayEvent>,
+    pub(super) sip: SipSide,
     /// Where it listens.
     pub(super) urls: Vec<String>,
 }
@@ -96,6 +101,11 @@ pub(super) fn start(settings: &Settings) -> Result<Started, Failure> {
     };
     let mut urls: Vec<String> = adapter.listening().iter().map(ToString::to_string).collect();
     urls.push(listening.to_string());
-    let (handle, events) = signalling::join(driver, adapter);
-    Ok(Started { handle, events, urls })
+    let (handle, events, sip) = signalling::join(driver, adapter);
+    Ok(Started {
+        handle,
+        events,
+        sip,
+        urls,
+    })
 }

@@ -126,6 +126,7 @@ pub async fn tell(out: &mut impl Write) -> Result<(), Trouble> {
     )?;
     write_and_reply(out, &mut phone, &mut bob).await?;
     gateway.stop().await;
+    phone.stop().await;
 
     writeln!(out)?;
     let text = "Got the file, thank you. Talk to you later!";

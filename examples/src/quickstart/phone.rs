@@ -22,7 +22,10 @@ use msrp_ua::{
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{PATIENCE, Trouble, person::Person};
-use crate::{identity::Authority, signalling};
+use crate::{
+    identity::Authority,
+    signalling::{self, SipSide},
+};
 
 /// Users of chats, as the phone writes to them; the gateway knows where they are.
 const CHATS: &str = "chat.example.com";
@@ -39,6 +42,7 @@ pub(super) struct Phone {
 /// The gateway.
 pub(super) struct RunningGateway {
     handle: Handle<Gateway>,
+    side: SipSide,
     /// Where it listens for SIP.
     pub(super) sip: String,
 }
@@ -74,14 +78,14 @@ pub(super) fn start(authority: &Authority, chats: &Person) -> Result<(RunningGat
     driver.set_client_tls(ClientTls::new(roots_from_pem(authority.pem().as_bytes())?, None)?);
     let (_, local) = driver.listen("msrp://127.0.0.1:0".parse()?, None)?;
     driver.node_mut().set_authority("127.0.0.1", local.port());
-    let (handle, events) = signalling::join(driver, adapter);
+    let (handle, events, side) = signalling::join(driver, adapter);
     tokio::spawn(note(events));
     let phone = Phone {
         adapter: phone,
         gateway: format!("sip:{sip}"),
         pages: 0,
     };
-    let gateway = RunningGateway { handle, sip };
+    let gateway = RunningGateway { handle, side, sip };
     Ok((gateway, phone))
 }
 
@@ -94,11 +98,16 @@ async fn note(mut events: mpsc::Receiver<GatewayEvent>) {
 
 impl RunningGateway {
     pub(super) async fn stop(&self) {
+        self.side.shutdown().await;
         self.handle.shutdown(PATIENCE).await;
     }
 }
 
 impl Phone {
+    pub(super) async fn stop(mut self) {
+        self.adapter.shutdown().await;
+    }
+
     /// Writes to somebody who chats: the code of the answer.
     pub(super) async fn write(&mut self, to: &str, text: &str) -> Result<u16, Trouble> {
         self.pages += 1;

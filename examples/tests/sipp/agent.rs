@@ -44,7 +44,7 @@ impl Agent {
         driver.node_mut().set_authority("127.0.0.1", local.port());
         let adapter = RsipAdapter::start(sip).unwrap();
         let listening = adapter.listening().to_vec();
-        let (handle, events) = signalling::join(driver, adapter);
+        let (handle, events, _) = signalling::join(driver, adapter);
         Self {
             listening,
             msrp: local.port(),

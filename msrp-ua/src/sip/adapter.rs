@@ -50,6 +50,11 @@ pub trait SipAdapter: Send {
 
     /// The next thing that has come by SIP.
     async fn next(&mut self) -> Option<SipInput>;
+
+    /// Ends what is still open (calls, registrations), and waits until peers have answered to that, but not for ever. Then
+    /// [`perform`](Self::perform) fails, and [`next`](Self::next) tells what has come before, and `None`. May be dropped and
+    /// called again. By itself it does nothing, for adapters to a stack that outlives them.
+    async fn shutdown(&mut self) {}
 }
 
 impl SipAction {

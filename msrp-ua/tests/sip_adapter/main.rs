@@ -2,6 +2,7 @@
 
 mod calls;
 mod digest;
+mod ending;
 mod pages;
 mod peer;
 mod side;

@@ -11,16 +11,16 @@ use crate::{
     side::{ANSWER, OFFER, Side, T1, config},
 };
 
-fn text(octets: &'static [u8]) -> &'static str {
+pub(crate) fn text(octets: &'static [u8]) -> &'static str {
     str::from_utf8(octets).unwrap()
 }
 
-fn udp(side: &Side) -> std::net::SocketAddr {
+pub(crate) fn udp(side: &Side) -> std::net::SocketAddr {
     side.adapter.listening()[0].address
 }
 
 /// The request of a peer outside of dialogs.
-fn outside<'a>(method: &'a str, uri: &'a str, branch: &'a str) -> Said<'a> {
+pub(crate) fn outside<'a>(method: &'a str, uri: &'a str, branch: &'a str) -> Said<'a> {
     Said {
         method,
         uri,
@@ -33,10 +33,10 @@ fn outside<'a>(method: &'a str, uri: &'a str, branch: &'a str) -> Said<'a> {
     }
 }
 
-const SDP: &str = "Content-Type: application/sdp\r\n";
+pub(crate) const SDP: &str = "Content-Type: application/sdp\r\n";
 
 /// The peer calls, and the side answers with this SDP.
-async fn called(peer: &Peer, bob: &mut Side) -> (msrp_ua::sip::CallId, Text) {
+pub(crate) async fn called(peer: &Peer, bob: &mut Side) -> (msrp_ua::sip::CallId, Text) {
     let uri = bob.uri();
     let invite = peer.request(&Said {
         more: SDP,
@@ -52,7 +52,7 @@ async fn called(peer: &Peer, bob: &mut Side) -> (msrp_ua::sip::CallId, Text) {
 }
 
 /// A request of the peer in a dialog that it has begun.
-fn inside<'a>(ok: &'a Text, method: &'a str, branch: &'a str, seq: u32) -> Said<'a> {
+pub(crate) fn inside<'a>(ok: &'a Text, method: &'a str, branch: &'a str, seq: u32) -> Said<'a> {
     Said {
         method,
         uri: ok.contact(),

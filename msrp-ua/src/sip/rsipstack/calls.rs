@@ -314,6 +314,10 @@ impl Core {
             self.never(at, Due::Ring(id));
         }
         self.send_ack(id, client, response);
+        if self.leaving {
+            // It has crossed our CANCEL.
+            return self.abandon(id);
+        }
         let answer = sdp(&response.headers, &response.body).ok().flatten();
         self.tell(SipInput::Accepted { call: id, answer });
     }
@@ -647,11 +651,7 @@ impl Core {
                 let tag = self.forget(id).map(|call| call.dialog.local_tag);
                 drop(self.reply(server, &SipReply::new(480), tag.as_deref()));
             }
-            Some(CallState::Established) => {
-                if let Some(call) = self.forget(id) {
-                    self.send_bye(call, None);
-                }
-            }
+            Some(CallState::Established) => drop(self.bye(id, None)),
             None => {}
         }
     }

@@ -200,6 +200,9 @@ pub struct RsipTimers {
     pub answer: Duration,
     /// How long a connection may take to come about, or a peer to take what we write; 10 s.
     pub connect: Duration,
+    /// How long [`shutdown`](crate::sip::SipAdapter::shutdown) waits for answers and ACKs at the most; 3 s, in which a
+    /// datagram that is lost is sent twice more.
+    pub ending: Duration,
     /// How long a connection may be silent; 15 min. By those that we have opened, CRLF goes out at a third of it (RFC 5626 §3.5.1).
     pub idle: Duration,
 }
@@ -211,6 +214,7 @@ impl Default for RsipTimers {
             ring: Duration::from_secs(180),
             answer: Duration::from_secs(30),
             connect: Duration::from_secs(10),
+            ending: Duration::from_secs(3),
             idle: Duration::from_secs(900),
         }
     }

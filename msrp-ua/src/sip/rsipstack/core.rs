@@ -43,6 +43,8 @@ pub(super) enum Purpose {
     Reinvite(CallId),
     Page(PageId),
     Register,
+    /// The REGISTER that takes the registration back.
+    Unregister,
     /// BYE and CANCEL: nobody waits for what is said to it.
     Nobody,
 }
@@ -71,6 +73,8 @@ pub(super) struct Server {
     pub(super) reply: TransactionEventSender,
     pub(super) subject: Subject,
     pub(super) deadline: Option<Instant>,
+    /// The ACK for our final answer has come.
+    pub(super) acknowledged: bool,
 }
 
 /// What a request of a peer is about.
@@ -116,6 +120,8 @@ pub(super) struct Core {
     pub(super) clients: HashMap<ClientId, Client>,
     due: BTreeSet<(Instant, Due)>,
     last: u64,
+    /// The adapter ends: nothing new begins.
+    pub(super) leaving: bool,
     pub(super) registering: Registering,
 }
 
@@ -142,11 +148,12 @@ impl Core {
             clients: HashMap::new(),
             due: BTreeSet::new(),
             last: 0,
+            leaving: false,
             registering: Registering::new(registration),
         }
     }
 
-    /// Runs until the adapter is dropped, and then until its calls have been told.
+    /// Runs until the adapter is dropped or shut down, and then until its peers have been told.
     pub(super) async fn run(
         mut self,
         mut actions: mpsc::Receiver<Asked>,
@@ -155,42 +162,51 @@ impl Core {
         if self.config.register.is_some() {
             self.register();
         }
-        loop {
+        let mut end = None;
+        while end.is_none() || self.is_busy() {
             let due = self.due.first().map(|(at, _)| *at);
             tokio::select! {
                 happening = happenings.recv() => match happening {
                     Some(happening) => self.take(happening),
                     None => return,
                 },
-                asked = actions.recv() => match asked {
+                asked = actions.recv(), if end.is_none() => match asked {
                     Some((action, outcome)) => drop(outcome.send(self.perform(*action))),
-                    None => break,
+                    None => {
+                        end = Some(Instant::now() + self.config.timers.ending);
+                        self.leave();
+                    }
                 },
                 () = at(due), if due.is_some() => self.expire(),
+                () = at(end), if end.is_some() => break,
             }
         }
-        self.leave();
-        let end = Instant::now() + 4 * self.config.timers.t1;
-        while self.clients.values().any(|client| !client.answered) {
-            tokio::select! {
-                happening = happenings.recv() => match happening {
-                    Some(happening) => self.take(happening),
-                    None => return,
-                },
-                () = tokio::time::sleep_until(end) => return,
-            }
-        }
+        drop(tokio::time::timeout(self.config.timers.t1, self.sockets.flush()).await);
     }
 
     /// Ends what is open, because nobody is left to whom it matters.
     fn leave(&mut self) {
+        self.leaving = true;
         let calls: Vec<CallId> = self.calls.keys().copied().collect();
         for call in calls {
             self.abandon(call);
         }
-        if self.registering.is_registered() {
+        let pages: Vec<ServerId> = self.pages.drain().map(|(_, server)| server).collect();
+        for page in pages {
+            self.decline(page, 503, &[]);
+        }
+        // RFC 3261 §10.2: not before the registrar has answered what it was asked last.
+        let asked = |client: &Client| client.purpose == Purpose::Register && !client.answered;
+        if self.registering.is_registered() && !self.clients.values().any(asked) {
             self.unregister();
         }
+    }
+
+    /// Whether a peer still has to say something: the answer to a request, the ACK for an answer.
+    fn is_busy(&self) -> bool {
+        !self.calls.is_empty()
+            || self.clients.values().any(|client| !client.answered)
+            || self.servers.values().any(|server| !server.acknowledged)
     }
 
     fn perform(&mut self, action: SipAction) -> Result<(), SipError> {
@@ -221,11 +237,17 @@ impl Core {
                     reply,
                     subject: Subject::Nothing,
                     deadline: None,
+                    acknowledged: false,
                 };
                 self.servers.insert(id, server);
                 self.requested(id);
             }
-            Happening::Ack(id, request) => self.acknowledged(id, &request),
+            Happening::Ack(id, request) => {
+                if let Some(server) = self.servers.get_mut(&id) {
+                    server.acknowledged = true;
+                }
+                self.acknowledged(id, &request);
+            }
             Happening::Cancel(id) => self.cancelled(id),
             Happening::ServerEnded(id) => self.server_ended(id),
             Happening::Sent {
@@ -285,9 +307,9 @@ impl Core {
         drop(self.inputs.send(input));
     }
 
-    /// Whether the user agent is so far behind that nothing new should come to it.
+    /// Whether nothing new should come to the user agent: it is too far behind, or is ending.
     pub(super) fn is_behind(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) >= self.config.limits.inputs
+        self.leaving || self.waiting.load(Ordering::Relaxed) >= self.config.limits.inputs
     }
 
     pub(super) fn number(&mut self) -> u64 {
@@ -369,6 +391,7 @@ impl Core {
                 answer: compose::answer(response),
             }),
             Purpose::Register => self.register_answered(response),
+            Purpose::Unregister => self.unregistered(),
             Purpose::Nobody => {}
         }
     }
@@ -415,7 +438,7 @@ impl Core {
                 Some(call) => call.dialog.next_seq(),
                 None => return false,
             },
-            Purpose::Register => self.registering.next_seq(),
+            Purpose::Register | Purpose::Unregister => self.registering.next_seq(),
             Purpose::Page(_) | Purpose::Nobody => super::dialog::seq(&request).unwrap_or(0) + 1,
         };
         fields::remove(&mut request.headers, "CSeq");

@@ -9,6 +9,7 @@ use std::{
 };
 
 use rsipstack::transport::{SipAddr, SipConnection};
+use tokio::sync::{mpsc, oneshot};
 
 use super::config::SipTransport;
 
@@ -21,6 +22,18 @@ pub(super) struct Stream {
     pub(super) local: SocketAddr,
     pub(super) connection: SipConnection,
     pub(super) open: AtomicBool,
+    /// Asks for a word when all that is queued has been written.
+    pub(super) flush: mpsc::Sender<oneshot::Sender<()>>,
+}
+
+impl Stream {
+    /// Waits until what is queued has been written, or cannot be any more.
+    pub(super) async fn flush(&self) {
+        let (written, done) = oneshot::channel();
+        if self.flush.send(written).await.is_ok() {
+            drop(done.await);
+        }
+    }
 }
 
 /// A way by which messages go to a peer: a datagram socket and an address, or a connection.

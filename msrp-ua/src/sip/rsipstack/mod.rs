@@ -60,15 +60,19 @@ use super::{SipAction, SipAdapter, SipError, SipInput};
 
 /// A SIP stack for a user agent; see [the module](self).
 ///
-/// Dropped, it ends calls with BYE and takes its registration back, in the background.
+/// [`shutdown`](SipAdapter::shutdown) ends calls with BYE and takes the registration back, and waits until that is done.
+/// Dropped, it does the same in the background; a process that ends then may be faster.
 #[derive(Debug)]
 pub struct RsipAdapter {
     listening: Vec<SipListen>,
-    actions: mpsc::Sender<core::Asked>,
+    /// None once it has been shut down.
+    actions: Option<mpsc::Sender<core::Asked>>,
     inputs: mpsc::UnboundedReceiver<SipInput>,
     waiting: Arc<AtomicUsize>,
     registration: watch::Receiver<RegistrationState>,
     dropped: Arc<AtomicU64>,
+    /// The thread has the other end, and drops it last.
+    running: watch::Receiver<()>,
 }
 
 impl RsipAdapter {
@@ -114,7 +118,8 @@ impl SipAdapter for RsipAdapter {
     async fn perform(&mut self, action: SipAction) -> Result<(), SipError> {
         let ended = || SipError::Stack("it has ended".to_owned());
         let (outcome, done) = oneshot::channel();
-        self.actions
+        let actions = self.actions.as_ref().ok_or_else(ended)?;
+        actions
             .send((Box::new(action), outcome))
             .await
             .map_err(|_| ended())?;
@@ -125,5 +130,10 @@ impl SipAdapter for RsipAdapter {
         let input = self.inputs.recv().await?;
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         Some(input)
+    }
+
+    async fn shutdown(&mut self) {
+        self.actions = None;
+        while self.running.changed().await.is_ok() {}
     }
 }

@@ -10,7 +10,7 @@ use super::{
     core::{Core, Due, Purpose},
     fields::{self, NameAddr},
 };
-use crate::sip::SipAnswer;
+use crate::sip::{SipAnswer, SipError};
 
 /// How the registration stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,6 @@ pub(super) struct Registering {
     seq: u32,
     expires: Option<u64>,
     failures: u32,
-    leaving: bool,
 }
 
 /// After a failure the registrar is asked again after this time, twice as long each time, up to `LONGEST`.
@@ -50,7 +49,6 @@ impl Registering {
             seq: 0,
             expires: None,
             failures: 0,
-            leaving: false,
         }
     }
 
@@ -67,24 +65,28 @@ impl Registering {
 impl Core {
     /// Registers, or refreshes.
     pub(super) fn register(&mut self) {
-        let Some(registration) = &self.config.register else {
+        let Some(registration) = self.config.register.as_ref().filter(|_| !self.leaving) else {
             return;
         };
         let expires = self.registering.expires.unwrap_or(registration.expires.as_secs());
         if !self.registering.is_registered() {
             self.registering.state.send_replace(RegistrationState::Trying);
         }
-        self.ask_registrar(expires);
+        self.ask_registrar(expires, Purpose::Register);
     }
 
     pub(super) fn unregister(&mut self) {
-        self.registering.leaving = true;
-        self.ask_registrar(0);
+        self.ask_registrar(0, Purpose::Unregister);
     }
 
-    fn ask_registrar(&mut self, expires: u64) {
+    /// Whatever the registrar has said to it: the adapter ends.
+    pub(super) fn unregistered(&mut self) {
+        self.registering.state.send_replace(RegistrationState::None);
+    }
+
+    fn ask_registrar(&mut self, expires: u64, purpose: Purpose) {
         let seq = self.registering.next_seq();
-        if let Err(fault) = self.try_register(expires, seq) {
+        if let Err(fault) = self.try_register(expires, seq, purpose) {
             let answer = SipAnswer::new(500, fault.to_string());
             self.registering
                 .state
@@ -92,7 +94,7 @@ impl Core {
         }
     }
 
-    fn try_register(&mut self, expires: u64, seq: u32) -> Result<(), crate::sip::SipError> {
+    fn try_register(&mut self, expires: u64, seq: u32, purpose: Purpose) -> Result<(), SipError> {
         let registrar = match self
             .config
             .register
@@ -122,7 +124,7 @@ impl Core {
         fields::push(&mut request.headers, "Allow", compose::ALLOW);
         fields::push(&mut request.headers, "Contact", format!("<>;expires={expires}"));
         fields::push(&mut request.headers, "Expires", expires.to_string());
-        self.send(Purpose::Register, request, hop);
+        self.send(purpose, request, hop);
         Ok(())
     }
 
@@ -130,8 +132,11 @@ impl Core {
         let code = response.status_code.code();
         let number =
             |name| fields::value(&response.headers, name).and_then(|value| value.trim().parse::<u64>().ok());
-        if self.registering.leaving {
-            self.registering.state.send_replace(RegistrationState::None);
+        if self.leaving {
+            // A refresh that was refused leaves what was there before.
+            if (200..300).contains(&code) || self.registering.is_registered() {
+                self.unregister();
+            }
             return;
         }
         if (200..300).contains(&code) {

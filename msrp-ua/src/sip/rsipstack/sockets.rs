@@ -108,6 +108,12 @@ impl Sockets {
         self.tell(Happening::Closed(stream.key)).await;
     }
 
+    /// Waits until what is queued for connections has been written.
+    pub(super) async fn flush(&self) {
+        let streams: Vec<Arc<Stream>> = self.streams().values().cloned().collect();
+        futures::future::join_all(streams.iter().map(|stream| stream.flush())).await;
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.streams().len() >= self.config.limits.connections
     }

@@ -94,6 +94,7 @@ pub(super) fn start(config: RsipConfig) -> Result<RsipAdapter, StartError> {
     let (state, registration) = watch::channel(begins);
     let waiting = Arc::new(AtomicUsize::new(0));
     let dropped = Arc::new(AtomicU64::new(0));
+    let (runs, running) = watch::channel(());
     let parts = Parts {
         config: Arc::new(config),
         listening: listening.clone(),
@@ -107,7 +108,7 @@ pub(super) fn start(config: RsipConfig) -> Result<RsipAdapter, StartError> {
     let (ready, begun) = std_mpsc::sync_channel(1);
     std::thread::Builder::new()
         .name("msrp-sip".to_owned())
-        .spawn(move || thread(parts, &ready))
+        .spawn(move || thread(parts, runs, &ready))
         .map_err(StartError::Thread)?;
     match begun.recv() {
         Ok(Ok(())) => {}
@@ -116,11 +117,12 @@ pub(super) fn start(config: RsipConfig) -> Result<RsipAdapter, StartError> {
     }
     Ok(RsipAdapter {
         listening,
-        actions,
+        actions: Some(actions),
         inputs,
         waiting,
         registration,
         dropped,
+        running,
     })
 }
 
@@ -137,7 +139,7 @@ fn bind(listen: &SipListen) -> io::Result<(Bound, std::net::SocketAddr)> {
     Ok((Bound::Listener(listen.transport, listener), address))
 }
 
-fn thread(parts: Parts, ready: &std_mpsc::SyncSender<io::Result<()>>) {
+fn thread(parts: Parts, running: watch::Sender<()>, ready: &std_mpsc::SyncSender<io::Result<()>>) {
     // The stack logs whole messages, and SDP holds session URIs, which are secrets.
     let _silence = tracing::subscriber::set_default(tracing::subscriber::NoSubscriber::new());
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -155,6 +157,7 @@ fn thread(parts: Parts, ready: &std_mpsc::SyncSender<io::Result<()>>) {
         }
     });
     runtime.shutdown_timeout(Duration::from_millis(100));
+    drop(running);
 }
 
 type Begun = (

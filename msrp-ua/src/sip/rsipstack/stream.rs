@@ -10,7 +10,7 @@ use rsipstack::transport::{SipConnection, TransportEvent, channel::ChannelConnec
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -108,6 +108,7 @@ async fn start(
     ours: bool,
 ) -> Result<Arc<Stream>, String> {
     let (outgoing, queue) = mpsc::channel(QUEUE);
+    let (flush, flushes) = mpsc::channel(1);
     // The stack only sends by this; what comes in is given to it by `receive`.
     let (_, nothing) = mpsc::unbounded_channel();
     let address = sip_addr(to_stack(key.0), key.1);
@@ -119,6 +120,7 @@ async fn start(
         local,
         connection: SipConnection::Channel(channel),
         open: AtomicBool::new(true),
+        flush,
     });
     if !sockets.insert(Arc::clone(&stream)) {
         return Err("too many connections".to_owned());
@@ -130,7 +132,7 @@ async fn start(
     tokio::spawn(async move {
         tokio::select! {
             () = read_loop(&sockets, read, &shared, pongs) => {}
-            () = write_loop(&sockets, write, queue, pings, ours) => {}
+            () = write_loop(&sockets, write, (queue, flushes), pings, ours) => {}
         }
         sockets.remove(&shared).await;
     });
@@ -189,13 +191,17 @@ async fn discard(read: &mut ReadHalf<Box<dyn Octets>>, time: std::time::Duration
 async fn write_loop(
     sockets: &Arc<Sockets>,
     mut write: WriteHalf<Box<dyn Octets>>,
-    mut queue: mpsc::Receiver<TransportEvent>,
+    (mut queue, mut flushes): (
+        mpsc::Receiver<TransportEvent>,
+        mpsc::Receiver<oneshot::Sender<()>>,
+    ),
     mut pings: mpsc::Receiver<()>,
     ours: bool,
 ) {
     let time = sockets.config.timers.connect;
     let quiet = sockets.config.timers.idle / 3;
     loop {
+        let mut flushed = None;
         let octets = tokio::select! {
             event = queue.recv() => match event {
                 Some(TransportEvent::Incoming(message, ..)) => message.to_bytes(),
@@ -206,6 +212,16 @@ async fn write_loop(
                 Some(()) => b"\r\n".to_vec(),
                 None => return,
             },
+            Some(written) = flushes.recv() => {
+                let mut octets = Vec::new();
+                while let Ok(event) = queue.try_recv() {
+                    if let TransportEvent::Incoming(message, ..) = event {
+                        octets.extend(message.to_bytes());
+                    }
+                }
+                flushed = Some(written);
+                octets
+            }
             () = tokio::time::sleep(quiet), if ours => b"\r\n\r\n".to_vec(),
         };
         let written = async {
@@ -214,6 +230,10 @@ async fn write_loop(
         };
         if !matches!(timeout(time, written).await, Ok(Ok(()))) {
             return;
+        }
+        if let Some(flushed) = flushed {
+            // Whoever asked may have given up.
+            let _nobody_waits = flushed.send(());
         }
     }
 }
