@@ -26,7 +26,7 @@ const FILE_SIZE: usize = 10_000_000;
 const HOST: &str = "127.0.0.1";
 const OFFICE: &str = "localhost";
 /// How long anything in it may take.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Something in the story went wrong.
 #[derive(Debug)]

@@ -137,8 +137,8 @@ fn clients_of_all_kinds_talk_through_two_workers() {
 
 const ORIGIN: &str = "https://chat.example.com";
 
-/// A relay of two networks, with a browser's listener.
-fn networks(folder: &Folder) -> Running {
+/// A relay of two networks, with a browser's listener that asks for a sign of life so often.
+fn networks(folder: &Folder, ping: u32) -> Running {
     let config = folder.file(
         "relay.toml",
         &format!(
@@ -147,7 +147,7 @@ fn networks(folder: &Folder) -> Running {
              [[listen]]\nurl = \"msrp://127.0.0.1:0\"\nhost = \"inside.test\"\n\
              [[listen]]\nurl = \"msrp://127.0.0.2:0\"\n\
              [[listen]]\nurl = \"ws://127.0.0.1:0\"\nas = \"msrp://127.0.0.2:0\"\nwebsocket-path = \"/msrp\"\n\
-             websocket-origin = \"{ORIGIN}\"\nwebsocket-max-message = 2000\nwebsocket-ping = 1\n"
+             websocket-origin = \"{ORIGIN}\"\nwebsocket-max-message = 2000\nwebsocket-ping = {ping}\n"
         ),
     );
     Running::start(3, &["--config", &config])
@@ -175,7 +175,7 @@ fn token(uri: &str) -> &str {
 #[test]
 fn each_network_sees_the_name_that_it_knows() {
     let folder = Folder::new();
-    let running = networks(&folder);
+    let running = networks(&folder, 600);
     let mut alice = alice(&running);
     let inside = format!("msrp://inside.test:{}/", port(&running, 0));
     assert!(alice.use_path.starts_with(&inside), "{}", alice.use_path);
@@ -222,7 +222,7 @@ fn message(id: &str, paths: &str, body: &str) -> String {
 #[test]
 fn next_hops_are_called_from_the_interface_that_was_chosen() {
     let folder = Folder::new();
-    let running = networks(&folder);
+    let running = networks(&folder, 600);
     let mut alice = alice(&running);
     let carol = TcpListener::bind("127.0.0.1:0").unwrap();
     let to = format!("msrp://{}/c4r0l;tcp", carol.local_addr().unwrap());
@@ -248,7 +248,7 @@ fn next_hops_are_called_from_the_interface_that_was_chosen() {
 #[test]
 fn a_listener_for_browsers_has_rules_of_its_own() {
     let folder = Folder::new();
-    let running = networks(&folder);
+    let running = networks(&folder, 600);
     let ask = |path, origin| upgrade(dial(running.listeners[2].1), path, origin).map(drop);
     assert_eq!(ask("/", ORIGIN), Err(StatusCode::NOT_FOUND));
     assert_eq!(
@@ -256,10 +256,6 @@ fn a_listener_for_browsers_has_rules_of_its_own() {
         Err(StatusCode::FORBIDDEN)
     );
     assert_eq!(ask("/msrp?room=1", ORIGIN), Ok(()));
-    // It is asked for a sign of life.
-    let mut wire = page(&running);
-    assert!(matches!(wire.next_control(), Message::Ping(_)));
-
     let mut bob = Client::new("bob", page(&running));
     bob.authenticate(&format!("msrp://outside.test:{};tcp", port(&running, 1)), "tiger");
     let paths = bob.paths_to(&bob);
@@ -277,6 +273,9 @@ fn a_listener_for_browsers_has_rules_of_its_own() {
         panic!("it is not closed");
     };
     assert_eq!(u16::from(close.code), 1009);
+    // Each is asked for a sign of life.
+    let restless = networks(&folder, 1);
+    assert!(matches!(page(&restless).next_control(), Message::Ping(_)));
 }
 
 #[test]

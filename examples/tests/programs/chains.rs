@@ -265,10 +265,10 @@ fn an_auth_for_a_relay_that_is_not_there_is_answered_at_once() {
         Some(&papers),
         &["--user", "alice:at-inner", "--workers", "2"],
     );
-    let closed = {
-        let unused = TcpListener::bind("127.0.0.1:0").unwrap();
-        unused.local_addr().unwrap().port()
-    };
+    // A port that stays ours, and at which nobody listens.
+    let silent = tokio::net::TcpSocket::new_v4().unwrap();
+    silent.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let closed = silent.local_addr().unwrap().port();
     for port in [closed, hang_up(&place, false), hang_up(&place, true)] {
         let mut alice = Client::new("alice", dial_tls(inner.address(), &place.root(), INNER));
         alice.uri = alice.uri.replace("msrp:", "msrps:");

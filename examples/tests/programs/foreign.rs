@@ -1,8 +1,9 @@
 //! An MSRP client that shares nothing with our stack: it is made of string literals, a socket and MD5.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
 };
 
 use md5::{Digest, Md5};
@@ -108,17 +109,37 @@ impl Client {
         })
     }
 
-    /// As [`read`](Self::read); none at the end of the stream.
+    /// As [`read`](Self::read); none at the end of the stream. A reset is an end, too: the kernel makes one of it when
+    /// something of ours lies there that the relay did not read any more.
     pub(crate) fn try_read(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = self.cut() {
                 return Some(frame);
             }
-            let mut room = [0; 4096];
-            match self.wire.read(&mut room).unwrap() {
-                0 => return None,
-                read => self.unread.extend_from_slice(&room[..read]),
+            if !self.read_on() {
+                return None;
             }
+        }
+    }
+
+    /// Reads more; whether there was any.
+    fn read_on(&mut self) -> bool {
+        let mut room = [0; 4096];
+        match self.wire.read(&mut room) {
+            Ok(0) => false,
+            Ok(read) => {
+                self.unread.extend_from_slice(&room[..read]);
+                true
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("{}: {error}", self.name),
+        }
+    }
+
+    /// Waits until this has come; it stays to be read.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        while !String::from_utf8_lossy(&self.unread).contains(text) {
+            assert!(self.read_on(), "{}: connection ended before {text:?}", self.name);
         }
     }
 
@@ -220,12 +241,34 @@ impl Client {
 
     /// Answers a request with 200, as RFC 4975 wants it: to the previous hop only.
     pub(crate) fn answer_200(&mut self, request: &Frame) {
+        assert!(self.try_answer_200(request), "{}: connection ended", self.name);
+    }
+
+    /// As [`answer_200`](Self::answer_200), to a relay that may be gone; whether it took the answer.
+    pub(crate) fn try_answer_200(&mut self, request: &Frame) -> bool {
         let from = request.header("From-Path").unwrap();
         let previous = from.split(' ').next().unwrap();
         let tid = request.transaction();
-        self.write(format!(
+        self.try_write(format!(
             "MSRP {tid} 200 OK\r\nTo-Path: {previous}\r\nFrom-Path: {}\r\n-------{tid}$\r\n",
             self.uri
+        ))
+    }
+}
+
+/// Waits until the relay lets somebody in again, which it does when it has noticed that others are gone.
+pub(crate) fn wait_for_room(address: SocketAddr) {
+    let begun = Instant::now();
+    loop {
+        let mut client = Client::new("nobody", dial(address));
+        let asked = client.try_write(format!(
+            "MSRP 49fh AUTH\r\nTo-Path: msrp://{address};tcp\r\nFrom-Path: {}\r\n-------49fh$\r\n",
+            client.uri
         ));
+        if asked && client.try_read().is_some() {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "nobody is let in");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -277,6 +277,7 @@ fn metrics_can_be_scraped_and_count_what_happened() {
         ("connections_accepted_total", 3.0),
         (&format!("listener_accepted_total{listener}"), 3.0),
         ("held_seconds_count", 1.0),
+        ("hop_answer_seconds_count", 1.0),
         ("memory_limit_octets", 268435456.0),
         ("workers", 1.0),
         ("draining", 0.0),
@@ -289,12 +290,6 @@ fn metrics_can_be_scraped_and_count_what_happened() {
             answer.body
         );
     }
-    // The next hop's answer may still have been under way.
-    let answered = (0..100).any(|_| {
-        let page = exposition::read(&get(admin, "/metrics").body);
-        page.series["msrp_relay_hop_answer_seconds_count"] == 1.0
-    });
-    assert!(answered);
     assert!(page.series["msrp_relay_turn_seconds_count"] > 5.0);
     assert!(page.series["msrp_relay_transport_octets_total{direction=\"received\"}"] > 1_000.0);
     for secret in [&alice.use_path, &bob.use_path] {

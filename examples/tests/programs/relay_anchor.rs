@@ -1,6 +1,9 @@
 //! Two clients that know nothing of relays, and a SIP element that anchors them over HTTP.
 
-use std::net::{SocketAddr, TcpListener};
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Instant,
+};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -249,7 +252,9 @@ fn a_side_that_waits_is_connected_to() {
     drop(bob);
     // As soon as something is to be said, the connection is made again. Whether the relay has seen the end of the old one
     // by then is a matter of time, so it is waited for.
+    let begun = Instant::now();
     loop {
+        assert!(begun.elapsed() < PATIENCE, "it is not lost");
         let shown = get(admin, &format!("/anchors/{id}")).json();
         if shown["streams"][0]["answerer"]["state"] == "lost" {
             break;

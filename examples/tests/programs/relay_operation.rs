@@ -83,9 +83,8 @@ impl Load {
         let bob = std::thread::spawn(move || {
             let mut got = Vec::new();
             while let Some(frame) = bob.try_read() {
-                bob.answer_200(&frame);
                 got.push(frame.header("Message-ID").unwrap().to_owned());
-                if frame.body().0 == "the end" {
+                if !bob.try_answer_200(&frame) || frame.body().0 == "the end" {
                     break;
                 }
             }
@@ -178,8 +177,8 @@ fn sighup_under_load_loses_nothing_and_new_connections_see_the_new_certificate()
     let before = presented_certificate(tls);
     fs::write(&cert, "no certificate\n").unwrap();
     running.signal("HUP");
-    running.wait_for_stderr("certificates not read again; the old ones stay");
-    assert!(running.stderr().contains(&cert), "{}", running.stderr());
+    let told = running.wait_for_stderr("certificates not read again; the old ones stay");
+    assert!(told.contains(&cert), "{told}");
     assert_eq!(presented_certificate(tls), before);
     load.go_on(20);
     let (acknowledged, got) = load.end();
@@ -190,15 +189,14 @@ fn sighup_under_load_loses_nothing_and_new_connections_see_the_new_certificate()
 #[test]
 fn sigterm_under_load_ends_in_time_and_loses_nothing_that_was_acknowledged() {
     let mut options = PLAIN.to_vec();
-    options.extend(["--drain", "10"]);
+    // Far longer than is waited for its end.
+    options.extend(["--drain", "600"]);
     let mut running = Running::start(1, &options);
     let (alice, bob) = (join(&running, "alice", "secret"), join(&running, "bob", "tiger"));
     let load = Load::start(alice, bob);
     load.go_on(100);
-    let begun = Instant::now();
     running.signal("TERM");
     assert_eq!(running.wait().code(), Some(0));
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     let (acknowledged, got) = load.end();
     assert!(acknowledged.len() >= 100);
     for number in &acknowledged {
@@ -373,34 +371,27 @@ fn out_of_descriptors_the_sessions_go_on_and_it_recovers() {
 fn limits_of_users_and_addresses_can_be_set() {
     let mut options = PLAIN.to_vec();
     // Workers count together.
-    options.extend([
-        "--workers",
-        "2",
-        "--max-user-sessions",
-        "1",
-        "--max-user-octets",
-        "1000",
-        "--user-burst",
-        "1",
-    ]);
-    let running = Running::start(1, &options);
+    options.extend(["--workers", "2", "--max-user-sessions", "1"]);
+    options.extend(["--max-user-octets", "1", "--user-burst", "1"]);
+    options.extend(["--admin", "http://127.0.0.1:0"]);
+    let running = Running::start(2, &options);
+    let admin = running.listeners[1].1;
     let (mut alice, mut bob) = (join(&running, "alice", "secret"), join(&running, "bob", "tiger"));
     let relay_uri = format!("msrp://{};tcp", running.address());
     let challenge = alice.auth_bare(&relay_uri);
     let refused = alice.auth_with(&relay_uri, &challenge, "secret");
     assert_eq!(refused.start(), "MSRP 49fi 403 Too Many Sessions");
+    // What takes a quarter of an hour to be paid for; it is taken, and nothing more is read from who has sent it.
+    alice.write(message(1, &alice.paths_to(&bob), &"x".repeat(900)));
+    assert!(alice.read().start().ends_with("200 OK"));
+    bob.read();
     let begun = Instant::now();
-    let body = "x".repeat(1_000);
-    for number in 1..=3 {
-        alice.write(message(number, &alice.paths_to(&bob), &body));
-        assert!(alice.read().start().ends_with("200 OK"));
-        bob.read();
+    while !get(admin, "/metrics")
+        .body
+        .contains("\nmsrp_relay_rate_pauses_total 1\n")
+    {
+        assert!(begun.elapsed() < PATIENCE, "{}", get(admin, "/metrics").body);
     }
-    assert!(
-        begun.elapsed() > Duration::from_millis(900),
-        "{:?}",
-        begun.elapsed()
-    );
 
     let mut options = PLAIN.to_vec();
     options.extend(["--workers", "2", "--max-address-connections", "1"]);

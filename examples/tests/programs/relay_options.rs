@@ -108,10 +108,10 @@ fn a_users_file_for_another_realm_is_warned_of() {
     let folder = Folder::new();
     let file = folder.file("users", "alice:elsewhere:228077dd83232f11146688d20e4810da\n");
     let running = Running::start(1, &with(LISTEN, &["--users", &file]));
-    running.wait_for_stderr("no user in the file is of our realm");
-    assert!(running.stderr().contains("127.0.0.1"), "{}", running.stderr());
+    let told = running.wait_for_stderr("no user in the file is of our realm");
+    assert!(told.contains("127.0.0.1"), "{told}");
     // Nobody looks at colours in a file.
-    assert!(!running.stderr().contains('\x1b'), "{:?}", running.stderr());
+    assert!(!told.contains('\x1b'), "{told:?}");
     let running = Running::start(1, &with(LISTEN, &["--users", &file, "--realm", "elsewhere"]));
     assert!(!running.stderr().contains("our realm"), "{}", running.stderr());
 }

@@ -4,7 +4,7 @@ use std::{
     fs,
     net::{SocketAddr, TcpStream},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     foreign::{Client, dial, md5},
-    running::{Folder, Running},
+    running::{Folder, PATIENCE, Running},
 };
 
 #[test]
@@ -162,8 +162,8 @@ fn sighup_reads_the_users_again_and_keeps_them_when_the_file_is_broken() {
 
     fs::write(&file, "bob\n").unwrap();
     running.signal("HUP");
-    running.wait_for_stderr("the old ones stay");
-    assert!(running.stderr().contains("line 1"), "{}", running.stderr());
+    let told = running.wait_for_stderr("the old ones stay");
+    assert!(told.contains("line 1"), "{told}");
     assert!(admitted(&running, "bob", "two"));
 }
 
@@ -197,19 +197,18 @@ fn half_a_message(drain: &str) -> (Running, Client, Client) {
     let mut bob = Client::new("bob", dial(address));
     alice.authenticate(&relay, "secret");
     bob.authenticate(&relay, "tiger");
-    begin(&mut alice, &bob);
+    begin(&mut alice, &mut bob);
     (running, alice, bob)
 }
 
-/// Half a message, from one to the other.
-pub(crate) fn begin(alice: &mut Client, bob: &Client) {
+/// Half a message, from one to the other. It is under way once its receiver has seen the beginning.
+pub(crate) fn begin(alice: &mut Client, bob: &mut Client) {
     let paths = alice.paths_to(bob);
     let head = format!(
         "MSRP half1 SEND\r\n{paths}Message-ID: msg1\r\nByte-Range: 1-*/5000\r\nContent-Type: text/plain\r\n\r\n"
     );
     alice.write(head + &"x".repeat(2500));
-    // What is under way is what the relay has seen.
-    std::thread::sleep(Duration::from_millis(200));
+    bob.wait_for("\r\n\r\nx");
 }
 
 /// The other half, while the relay drains; then there is nothing left for it to do.
@@ -233,27 +232,23 @@ pub(crate) fn finish(mut running: Running, alice: &mut Client, bob: &mut Client)
 
 #[test]
 fn sigterm_lets_a_message_under_way_finish() {
-    let (running, mut alice, mut bob) = half_a_message("10");
+    let (running, mut alice, mut bob) = half_a_message("600");
     running.signal("TERM");
     running.wait_for_stderr("draining");
-    // Nobody new is let in; the kernel may still have taken the connection, the relay does not.
-    let refused = TcpStream::connect(running.address()).map(|stream| {
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        matches!(std::io::Read::read(&mut &stream, &mut [0]), Ok(0) | Err(_))
-    });
-    assert!(refused.unwrap_or(true));
+    // Nobody new is let in, once all of the relay has heard of it.
+    let begun = Instant::now();
+    while TcpStream::connect(running.address()).is_ok() {
+        assert!(begun.elapsed() < PATIENCE, "it still listens");
+    }
     finish(running, &mut alice, &mut bob);
 }
 
 #[test]
 fn the_time_to_drain_is_bounded() {
+    // Nobody says anything more, and it ends all the same.
     let (mut running, _alice, _bob) = half_a_message("1");
-    let begun = Instant::now();
     running.signal("TERM");
     assert_eq!(running.wait().code(), Some(0));
-    let took = begun.elapsed();
-    let whole = Duration::from_millis(900)..Duration::from_secs(8);
-    assert!(whole.contains(&took), "{took:?}");
 }
 
 #[test]

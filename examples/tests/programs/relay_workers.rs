@@ -210,9 +210,9 @@ fn one_connection_serves_sessions_of_all_workers() {
 
 #[test]
 fn a_message_between_workers_finishes_while_the_relay_drains() {
-    let running = start("msrp://127.0.0.1:0", &["--drain", "10"]);
+    let running = start("msrp://127.0.0.1:0", &["--drain", "600"]);
     let (mut alice, mut bob) = apart(&running);
-    begin(&mut alice, &bob);
+    begin(&mut alice, &mut bob);
     running.signal("TERM");
     running.wait_for_stderr("draining");
     finish(running, &mut alice, &mut bob);

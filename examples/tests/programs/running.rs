@@ -4,15 +4,14 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
+
+use tempfile::TempDir;
 
 /// How long a process may take for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,7 +31,7 @@ pub(crate) fn run(options: &[&str]) -> Output {
 /// A relay that runs; it is killed when this goes away.
 pub(crate) struct Running {
     child: Child,
-    stderr: Arc<Mutex<String>>,
+    stderr: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
     /// Scheme and address of each listener, as printed.
     pub(crate) listeners: Vec<(String, SocketAddr)>,
@@ -51,7 +50,7 @@ impl Running {
             .spawn()
             .unwrap();
         let mut errors = child.stderr.take().unwrap();
-        let stderr = Arc::new(Mutex::new(String::new()));
+        let stderr = Arc::new(Mutex::new(Vec::new()));
         let kept = stderr.clone();
         let reader = std::thread::spawn(move || {
             let mut room = [0; 4096];
@@ -59,9 +58,7 @@ impl Running {
                 if read == 0 {
                     return;
                 }
-                kept.lock()
-                    .unwrap()
-                    .push_str(&String::from_utf8_lossy(&room[..read]));
+                kept.lock().unwrap().extend_from_slice(&room[..read]);
             }
         });
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -95,7 +92,7 @@ impl Running {
 
     /// What it has written to standard error so far.
     pub(crate) fn stderr(&self) -> String {
-        self.stderr.lock().unwrap().clone()
+        String::from_utf8_lossy(&self.stderr.lock().unwrap()).into_owned()
     }
 
     /// Waits until standard error has a whole line with this, and gives the line. A line comes in pieces: each argument of
@@ -156,26 +153,22 @@ impl Drop for Running {
 }
 
 /// A folder that goes away with the test.
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("msrp-relay-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self(TempDir::with_prefix("msrp-relay-").unwrap())
     }
 
     /// The path of a file with this text.
     pub(crate) fn file(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
+        let path = self.path().join(name);
         fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// Certificate and key for a name, as files; and the certificate itself.
@@ -184,11 +177,5 @@ impl Folder {
         let cert = self.file("cert.pem", &made.cert.pem());
         let key = self.file("key.pem", &made.signing_key.serialize_pem());
         (cert, key, made)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _best_effort = fs::remove_dir_all(&self.0);
     }
 }

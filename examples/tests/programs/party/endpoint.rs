@@ -21,10 +21,8 @@ use super::{
     Trouble,
     file::{Hasher, Meter},
 };
+use crate::running::PATIENCE;
 use msrp_examples::hosts::HostTable;
-
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(40);
 
 /// An endpoint, seen from a test.
 pub(crate) struct Endpoint {
