@@ -1,6 +1,6 @@
 //! Bounds on connections.
 
-use std::{io::Write, time::Duration};
+use std::io::Write;
 
 use msrp_core::{
     grammar::Scheme,
@@ -11,7 +11,7 @@ use msrp_transport::DriverConfig;
 use crate::{
     node::{Say, Talker},
     peer::{KINDS, Peer, Setup},
-    raw::{answer, dial, expect, is_closed, send},
+    raw::{answer, dial, expect, is_closed, send, wait_for_room},
 };
 
 fn bounded(connections: usize) -> Setup {
@@ -35,10 +35,7 @@ fn a_connection_too_many_is_closed_and_the_others_go_on() {
         drop(second);
         peer.down();
         // The node knows before the socket is gone.
-        std::thread::sleep(Duration::from_millis(50));
-        let mut third = dial(peer.addresses[0]);
-        third.write_all(send("bbbb", "there is room").as_bytes()).unwrap();
-        expect(&mut third, &answer("bbbb"));
+        wait_for_room(|| dial(peer.addresses[0]), "bbbb", "there is room");
     }
 }
 
@@ -61,10 +58,8 @@ fn a_connection_that_the_node_refuses_is_closed() {
             ..bounded(1)
         };
         let peer = Peer::start(kind, setup);
-        // One after the other, as each leaves room for the next.
         for _ in 0..5 {
             assert!(is_closed(&mut dial(peer.addresses[0])), "{kind:?}");
-            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }

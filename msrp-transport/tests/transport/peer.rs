@@ -288,8 +288,10 @@ impl Peer {
     }
 
     /// Waits for the end of the driver, which `shut_down` has asked for.
+    #[track_caller]
     pub(crate) fn join(&mut self) {
         for thread in self.threads.drain(..) {
+            wait_until("the driver ends", || thread.is_finished());
             thread.join().unwrap();
         }
     }
@@ -397,6 +399,16 @@ impl Peer {
 
     pub(crate) fn send(&self, handle: ConnectionHandle, body: impl Into<Bytes>) {
         self.say(Say::Send(handle, slices(body.into())));
+    }
+}
+
+/// Looks again and again until it is so.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

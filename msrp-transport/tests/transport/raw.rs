@@ -13,7 +13,10 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 
-use crate::{identities::Made, peer::PATIENCE};
+use crate::{
+    identities::Made,
+    peer::{PATIENCE, wait_until},
+};
 
 /// A TCP connection that does not wait for ever.
 pub(crate) fn dial(address: SocketAddr) -> TcpStream {
@@ -45,6 +48,24 @@ pub(crate) fn expect(stream: &mut impl Read, text: &str) {
     let mut room = vec![0; text.len()];
     stream.read_exact(&mut room).unwrap();
     assert_eq!(String::from_utf8_lossy(&room), text);
+}
+
+/// Says something on new connections until one of them is let in and answered; the others end.
+#[track_caller]
+pub(crate) fn wait_for_room<T: Read + Write>(dial: impl Fn() -> T, id: &str, body: &str) -> T {
+    let mut let_in = None;
+    wait_until("somebody is let in", || {
+        let mut stream = dial();
+        let mut room = vec![0; answer(id).len()];
+        let said = stream.write_all(send(id, body).as_bytes());
+        if said.and_then(|()| stream.read_exact(&mut room)).is_err() {
+            return false;
+        }
+        assert_eq!(String::from_utf8_lossy(&room), answer(id));
+        let_in = Some(stream);
+        true
+    });
+    let_in.unwrap()
 }
 
 /// Whether the peer closes, in whatever way, before it says anything.
