@@ -29,12 +29,11 @@ fn wrong_options_end_with_2() {
 
 #[test]
 fn a_server_that_is_not_there_ends_with_1() {
-    // A port that was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    // A port that stays ours, and at which nobody listens.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).unwrap();
+    let port = socket.local_addr().unwrap().as_socket().unwrap().port();
     let output = load(&["--relay", &format!("msrp://127.0.0.1:{port}")]);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr);
@@ -65,7 +64,7 @@ fn the_forwarder_and_the_generator_as_programs() {
         "--pairs",
         "2",
         "--seconds",
-        "0.1",
+        "1",
         "--warmup",
         "0",
     ];

@@ -66,15 +66,34 @@ impl Drop for Running {
     }
 }
 
-/// As the program does, for a tenth of a second.
+/// As the program does, for a tenth of a second, and for longer where nothing was done in it.
 pub(crate) fn run(uri: &str, flags: &[&str]) -> Result<Report, LoadError> {
+    for seconds in ["0.1", "2"] {
+        let report = run_for(seconds, uri, flags)?;
+        let idle = report.rate.as_ref().is_some_and(|rate| rate.messages == 0)
+            || report
+                .rate_beside_deaf
+                .as_ref()
+                .is_some_and(|rate| rate.messages == 0)
+            || report
+                .handshakes
+                .as_ref()
+                .is_some_and(|done| done.handshakes == 0);
+        if !idle {
+            return Ok(report);
+        }
+    }
+    run_for("30", uri, flags)
+}
+
+fn run_for(seconds: &str, uri: &str, flags: &[&str]) -> Result<Report, LoadError> {
     let pid = std::process::id().to_string();
     let words = [
         "msrp-load",
         "--relay",
         uri,
         "--seconds",
-        "0.1",
+        seconds,
         "--warmup",
         "0.02",
         "--server-pid",
