@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
+use signal_hook::consts::SIGCONT;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -19,13 +20,13 @@ use super::{
 use crate::{
     endpoint::{Endpoint, Event, Policy, PreparedFile, Refusal},
     failure::Failure,
-    runtime,
+    logging, runtime,
 };
 
 /// How long the end may take: BYE, and what else has to be told.
 const ENDING: Duration = Duration::from_secs(6);
 /// Input that may wait.
-const WAITING: usize = 64;
+const WAITING: usize = 256;
 
 /// Whether the program goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +107,21 @@ impl Front {
         }
     }
 
+    /// What would have been written to standard error.
+    fn log(&mut self, line: &str) -> io::Result<()> {
+        match self {
+            Self::Script(_) => Ok(()),
+            Self::Terminal(terminal) => terminal.log(line),
+        }
+    }
+
+    /// The program was stopped, and goes on.
+    fn continued(&mut self) {
+        if let Self::Terminal(terminal) = self {
+            terminal.continued();
+        }
+    }
+
     async fn input(&mut self, input: Input, shared: &mut Shared) -> io::Result<Flow> {
         match (self, input) {
             (_, Input::End) => {
@@ -113,7 +129,7 @@ impl Front {
                 Ok(Flow::Go)
             }
             (Self::Script(script), Input::Line(line)) => script.line(&line, shared).await,
-            (Self::Script(_), Input::Typing(_)) => Ok(Flow::Go),
+            (Self::Script(_), _) => Ok(Flow::Go),
             (Self::Terminal(terminal), input) => terminal.input(input, shared).await,
         }
     }
@@ -136,6 +152,7 @@ async fn chat(settings: &Settings) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+    let mut continued = signal(SignalKind::from_raw(SIGCONT)).map_err(failed)?;
     // Nobody types where the program ends by itself.
     let leaves = settings.has_errand() && !settings.stay;
     let person = !settings.json && !leaves && super::terminal::is_interactive();
@@ -154,17 +171,28 @@ async fn chat(settings: &Settings) -> Result<(), Failure> {
         input::start(told).map_err(failed)?;
         Front::Script(Script::new())
     } else if person {
-        Front::Terminal(Box::new(Terminal::with_editor(told)?))
+        Front::Terminal(Box::new(Terminal::with_editor(told, settings.auto_answer)?))
     } else {
         input::start(told).map_err(failed)?;
-        Front::Terminal(Box::new(Terminal::new()))
+        Front::Terminal(Box::new(Terminal::new(settings.auto_answer)))
     };
+    let (to_log, mut logged) = mpsc::channel(WAITING);
+    if person {
+        logging::show(to_log);
+    }
+    // First of all the listeners.
+    while let Ok(event) = events.try_recv() {
+        front.event(&event, &mut shared).await.map_err(output)?;
+    }
     if let Some(to) = &settings.call {
         let session = endpoint
             .call(to, None)
             .await
             .map_err(|error| Failure::Ran(format!("--call {to}: {error}")))?;
         shared.errand.called(session);
+        if let Front::Terminal(terminal) = &mut front {
+            terminal.calling(to).map_err(output)?;
+        }
     }
     // What comes out of a pipe is said when there is somebody to hear it.
     let waits = !settings.json && !person && (settings.call.is_some() || settings.auto_answer);
@@ -192,6 +220,8 @@ async fn chat(settings: &Settings) -> Result<(), Failure> {
             Some(Ok((job, prepared))) = shared.jobs.join_next() => {
                 offer(job, prepared, &mut shared, &mut front).await.map_err(output)?;
             }
+            Some(line) = logged.recv() => front.log(&line).map_err(output)?,
+            _ = continued.recv() => front.continued(),
             _ = terminate.recv() => break Ok(()),
             _ = interrupt.recv() => break Ok(()),
             _ = hangup.recv() => break Ok(()),
@@ -283,6 +313,6 @@ async fn offer(
                     .map_err(|error| error.to_string()),
             ),
         },
-        Front::Terminal(terminal) => terminal.offered(&session, info, offered),
+        Front::Terminal(terminal) => terminal.offered(info, offered),
     }
 }

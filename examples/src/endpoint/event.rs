@@ -113,6 +113,9 @@ pub enum Event {
         info: FileInfo,
         /// Whether it has been accepted.
         accepted: bool,
+        /// Why not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// The peer wants a file that we have offered: it is on its way.
     FileAccepted {
@@ -371,6 +374,7 @@ mod tests {
             file: String::new(),
             info: FileInfo::default(),
             accepted: true,
+            reason: None,
         };
         for event in [Event::listening("udp://127.0.0.1:1"), file_offered] {
             let told: Value = serde_json::to_value(&event).unwrap();

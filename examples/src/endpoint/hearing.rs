@@ -242,24 +242,28 @@ impl State {
             };
             let received = match &self.save_dir {
                 Some(folder) => files::receive(attributes, folder, self.max_file),
-                None => Err("no folder for files (--save-dir)".to_owned()),
+                None => Err("there is no folder for files (--save-dir)".to_owned()),
             };
-            let accepted = received.is_ok();
             let info = files::describe(&attributes.selector);
-            match received {
+            let reason = match received {
                 Ok((receiver, transfer)) => {
                     answer = answer.with_stream(proposal.stream, StreamAnswer::Receive(receiver));
                     if let Some(session) = self.sessions.get_mut(&call) {
                         session.files.insert(proposal.stream, transfer);
                     }
+                    None
                 }
-                Err(why) => tracing::info!(name = info.name, why, "file refused"),
-            }
+                Err(why) => {
+                    tracing::info!(name = info.name, why, "file refused");
+                    Some(why)
+                }
+            };
             heard.events.push(Event::FileOffered {
                 session: call.to_string(),
                 file: proposal.stream.to_string(),
                 info,
-                accepted,
+                accepted: reason.is_none(),
+                reason,
             });
         }
         answer
@@ -320,8 +324,15 @@ impl State {
         if let Some(octets) = transfer.news() {
             heard.events.push(progress(call, stream, &transfer, octets));
         }
-        let (end, reason) = file_end(&outcome);
-        let path = transfer.saved.as_ref().and_then(|saved| saved.get());
+        let (end, mut reason) = file_end(&outcome);
+        let path = match transfer.saved.as_ref().and_then(|saved| saved.get()) {
+            Some(Ok(path)) => Some(path),
+            Some(Err(error)) => {
+                reason = Some(format!("it cannot be saved: {error}"));
+                None
+            }
+            None => None,
+        };
         heard.events.push(Event::File {
             session: call.to_string(),
             file: stream.to_string(),
@@ -396,6 +407,7 @@ fn why(end: &CallEnd) -> String {
         CallEnd::Lost(SessionLoss::Connection(_)) => {
             "the connection to the peer is lost, and it cannot be had again".to_owned()
         }
+        CallEnd::Dialog(answer) if answer.code == 408 => "the peer does not answer any more".to_owned(),
         CallEnd::Lost(SessionLoss::NotBound) => "nobody came to the MSRP session".to_owned(),
         end => end.to_string(),
     }
@@ -413,9 +425,9 @@ fn file_end(outcome: &FileOutcome) -> (FileEnd, Option<String>) {
         FileOutcome::Source => (FileEnd::Failed, because("it cannot be read any more")),
         FileOutcome::Sink => (
             FileEnd::Failed,
-            because("it cannot be saved, or is not what was promised"),
+            because("it is not what was promised, by its size or its hash"),
         ),
-        FileOutcome::Ended => (FileEnd::Failed, because("the session has ended")),
+        FileOutcome::Ended => (FileEnd::Failed, because("it was ended before all had passed")),
         other => (FileEnd::Failed, Some(format!("{other:?}"))),
     }
 }

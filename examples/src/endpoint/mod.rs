@@ -116,20 +116,18 @@ impl Endpoint {
             sip: started.sip,
             state: Arc::new(Mutex::new(state)),
         };
-        let (told, heard) = mpsc::channel(EVENTS);
-        let events = started.urls.iter().map(Event::listening).collect();
-        tokio::spawn(endpoint.clone().listen(started.events, told, events));
+        let (told, heard) = mpsc::channel(EVENTS + started.urls.len());
+        for event in started.urls.iter().map(Event::listening) {
+            // There is room, and the other end is here.
+            let _told = told.try_send(event);
+        }
+        tokio::spawn(endpoint.clone().listen(started.events, told));
         Ok((endpoint, heard))
     }
 
     /// Hears the user agent, and tells the program.
-    async fn listen(
-        self,
-        mut events: mpsc::Receiver<UserAgentEvent>,
-        told: mpsc::Sender<Event>,
-        first: Vec<Event>,
-    ) {
-        let mut to_tell = first;
+    async fn listen(self, mut events: mpsc::Receiver<UserAgentEvent>, told: mpsc::Sender<Event>) {
+        let mut to_tell = Vec::new();
         let mut tick = tokio::time::interval(PROGRESS);
         loop {
             for event in to_tell.drain(..) {

@@ -13,8 +13,8 @@ use msrp_ua::message::{MessageSink, SinkError};
 /// Names that are tried: `photo.jpg`, `photo (1).jpg` and so on.
 const ATTEMPTS: u32 = 1000;
 
-/// Where a file has been saved, once it has.
-pub type SavedAs = Arc<OnceLock<PathBuf>>;
+/// Where a file has been saved, or why it cannot be; once it is known.
+pub type SavedAs = Arc<OnceLock<io::Result<PathBuf>>>;
 
 /// Writes a file into a folder as it comes, as `NAME.part`; it gets its name when it is complete, and goes away when it will
 /// not be. Nothing that exists is written over.
@@ -53,7 +53,7 @@ impl FileSink {
         })
     }
 
-    /// Where it will be said where the file has been saved.
+    /// Where it will be said where the file has been saved, or why it cannot be.
     pub fn saved(&self) -> SavedAs {
         self.saved.clone()
     }
@@ -84,6 +84,13 @@ impl FileSink {
         Ok(path)
     }
 
+    /// It cannot be saved; the first reason is the one that counts.
+    fn fail(&self, error: io::Error) -> SinkError {
+        tracing::debug!(path = %self.part.display(), %error, "the file cannot be saved");
+        let _first = self.saved.set(Err(error));
+        SinkError
+    }
+
     fn discard(&mut self) {
         if !std::mem::replace(&mut self.done, true)
             && let Err(error) = fs::remove_file(&self.part)
@@ -95,10 +102,7 @@ impl FileSink {
 
 impl MessageSink for FileSink {
     fn write(&mut self, offset: u64, data: &Bytes) -> Result<(), SinkError> {
-        self.put(offset, data).map_err(|error| {
-            tracing::warn!(path = %self.part.display(), %error, "the file cannot be written");
-            SinkError
-        })
+        self.put(offset, data).map_err(|error| self.fail(error))
     }
 
     fn complete(&mut self, _size: u64) -> Result<(), SinkError> {
@@ -106,13 +110,12 @@ impl MessageSink for FileSink {
             Ok(path) => {
                 self.done = true;
                 // There is one file in a sink.
-                let _once = self.saved.set(path);
+                let _once = self.saved.set(Ok(path));
                 Ok(())
             }
             Err(error) => {
-                tracing::warn!(path = %self.part.display(), %error, "the file cannot be given its name");
                 self.discard();
-                Err(SinkError)
+                Err(self.fail(error))
             }
         }
     }
@@ -184,11 +187,11 @@ mod tests {
         sink.write(4, &Bytes::from_static(b"def")).unwrap();
         sink.write(1, &Bytes::from_static(b"abc")).unwrap();
         assert_eq!(folder.names(), ["a.txt.part"]);
-        assert_eq!(saved.get(), None);
+        assert!(saved.get().is_none());
         sink.complete(6).unwrap();
         drop(sink);
         assert_eq!(folder.names(), ["a.txt"]);
-        let path = saved.get().unwrap();
+        let path = saved.get().unwrap().as_ref().unwrap();
         assert_eq!(fs::read(path).unwrap(), b"abcdef");
     }
 
@@ -204,8 +207,10 @@ mod tests {
         first.complete(1).unwrap();
         assert_eq!(folder.names(), ["a (1).txt", "a (2).txt", "a.txt"]);
         assert_eq!(fs::read(folder.0.join("a.txt")).unwrap(), b"old");
-        assert_eq!(fs::read(first.saved().get().unwrap()).unwrap(), b"1");
-        assert_eq!(fs::read(second.saved().get().unwrap()).unwrap(), b"2");
+        for (sink, octet) in [(first, b"1"), (second, b"2")] {
+            let saved = sink.saved();
+            assert_eq!(fs::read(saved.get().unwrap().as_ref().unwrap()).unwrap(), octet);
+        }
     }
 
     #[test]
@@ -224,5 +229,17 @@ mod tests {
         let folder = Folder::new("offset");
         let mut sink = FileSink::create(&folder.0, "a").unwrap();
         assert_eq!(sink.write(0, &Bytes::from_static(b"1")), Err(SinkError));
+    }
+
+    #[test]
+    fn why_it_cannot_be_saved_is_said() {
+        let folder = Folder::new("why");
+        let mut sink = FileSink::create(&folder.0, "a").unwrap();
+        let saved = sink.saved();
+        sink.write(1, &Bytes::from_static(b"1")).unwrap();
+        fs::remove_dir_all(&folder.0).unwrap();
+        assert_eq!(sink.complete(1), Err(SinkError));
+        let error = saved.get().unwrap().as_ref().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

@@ -114,7 +114,7 @@ pub(super) async fn start(settings: &EndpointSettings) -> Result<Started, Failur
                 tracing::info!(seconds = time.as_secs(), "registered");
             }
             RegistrationState::Failed(answer) => {
-                return Err(Failure::Ran(format!("--register: the SIP server says {answer}")));
+                return Err(Failure::Ran(format!("--register: not registered: {answer}")));
             }
             state => return Err(Failure::Ran(format!("--register: {state:?}"))),
         }

@@ -3,10 +3,14 @@
 use std::{
     collections::VecDeque,
     io::{self, Write},
+    sync::atomic::Ordering,
 };
 
-use console::{Term, measure_text_width};
+use console::{Term, strip_ansi_codes};
 use rustyline::ExternalPrinter;
+use unicode_width::UnicodeWidthChar;
+
+use super::editor::PromptRows;
 
 /// A line that has been shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,8 +22,8 @@ pub(super) enum Out {
     Plain(Box<dyn Write + Send>),
     /// To a terminal on which nobody types.
     Terminal(Box<dyn Write + Send>),
-    /// Above the line that somebody is typing.
-    Editor(Box<dyn ExternalPrinter + Send>),
+    /// Above the line that somebody is typing, which takes so many rows.
+    Editor(Box<dyn ExternalPrinter + Send>, PromptRows),
 }
 
 /// Rows and columns of a terminal.
@@ -77,46 +81,14 @@ impl Screen {
         Ok(self.remember(text))
     }
 
-    /// Shows a line in place of what was typed with this prompt, which stands on the screen.
-    ///
-    /// # Errors
-    /// Those of standard output.
-    pub(super) fn line_for_typed(&mut self, typed: &str, text: impl Into<String>) -> io::Result<LineId> {
-        let text = text.into();
-        if matches!(self.out, Out::Editor(_)) {
-            let rows = rows_of(typed, self.size().columns);
-            self.put(&format!("\x1b[{rows}A\r\x1b[J{text}\n"))?;
-        } else {
-            self.put(&format!("{text}\n"))?;
-        }
-        Ok(self.remember(text))
-    }
-
-    /// What was typed stays as it stands, and is a line like others.
-    pub(super) fn keep_typed(&mut self, typed: &str) {
-        if matches!(self.out, Out::Editor(_)) {
-            self.remember(typed.to_owned());
-        }
-    }
-
     /// Changes a line, if it can still be seen. Answers whether it did.
     ///
     /// # Errors
     /// Those of standard output.
     pub(super) fn change(&mut self, line: LineId, text: impl Into<String>) -> io::Result<bool> {
-        let Some(place) = self.place(line) else {
+        let Some((place, rows)) = self.place(line) else {
             return Ok(false);
         };
-        let size = self.size();
-        let rows: usize = self
-            .shown
-            .range(place..)
-            .map(|(_, text)| rows_of(text, size.columns))
-            .sum();
-        // The prompt is in the last row, or what is typed in the last two.
-        if rows + 2 > size.rows {
-            return Ok(false);
-        }
         if let Some((_, shown)) = self.shown.get_mut(place) {
             *shown = text.into();
         }
@@ -129,27 +101,57 @@ impl Screen {
     /// # Errors
     /// Those of standard output.
     pub(super) fn remove(&mut self, line: LineId) -> io::Result<()> {
-        let Some(place) = self.place(line) else {
+        let Some((place, rows)) = self.place(line) else {
             return Ok(());
         };
-        let size = self.size();
-        let rows: usize = self
-            .shown
-            .range(place..)
-            .map(|(_, text)| rows_of(text, size.columns))
-            .sum();
-        if rows + 2 > size.rows {
-            return Ok(());
-        }
+        let before = place.checked_sub(1).and_then(|before| {
+            let rows = self.rows_from(before);
+            self.can_reach(rows).then_some((before, rows))
+        });
         self.shown.remove(place);
-        self.again(place, rows)
+        if place < self.shown.len() {
+            return self.again(place, rows);
+        }
+        // Where nothing follows, the line before it is written anew with it: an editor puts a line end behind what does not
+        // have one, and an empty row would stay.
+        match before {
+            Some((before, rows)) => self.again(before, rows),
+            None => {
+                self.put(&format!("\x1b[{rows}A\r\x1b[J\n"))?;
+                self.remember(String::new());
+                Ok(())
+            }
+        }
     }
 
-    fn place(&self, line: LineId) -> Option<usize> {
+    /// Something else has been written to the terminal: no line is where it was.
+    pub(super) fn forget(&mut self) {
+        self.shown.clear();
+    }
+
+    /// Where a line is that can still be changed, and the rows from its first to the last that there is.
+    fn place(&self, line: LineId) -> Option<(usize, usize)> {
         if !self.can_change() {
             return None;
         }
-        self.shown.iter().rposition(|(id, _)| *id == line)
+        let place = self.shown.iter().rposition(|(id, _)| *id == line)?;
+        let rows = self.rows_from(place);
+        self.can_reach(rows).then_some((place, rows))
+    }
+
+    fn rows_from(&self, place: usize) -> usize {
+        let columns = self.size().columns;
+        let lines = self.shown.range(place.min(self.shown.len())..);
+        lines.map(|(_, text)| rows_of(text, columns)).sum()
+    }
+
+    /// Whether so many rows are on the screen above the cursor's, or the prompt.
+    fn can_reach(&self, rows: usize) -> bool {
+        let below = match &self.out {
+            Out::Editor(_, prompt) => prompt.load(Ordering::Relaxed),
+            _ => 1,
+        };
+        rows + below <= self.size().rows
     }
 
     /// Writes the lines from a place on anew, over what stood in the last `rows` rows.
@@ -181,16 +183,34 @@ impl Screen {
                 out.write_all(text.as_bytes())?;
                 out.flush()
             }
-            Out::Editor(printer) => printer.print(text.to_owned()).map_err(io::Error::other),
+            Out::Editor(printer, _) => printer.print(text.to_owned()).map_err(io::Error::other),
         }
     }
 }
 
 /// How many rows a text takes.
-fn rows_of(text: &str, columns: usize) -> usize {
-    text.split('\n')
-        .map(|line| measure_text_width(line).div_ceil(columns.max(1)).max(1))
+pub(super) fn rows_of(text: &str, columns: usize) -> usize {
+    let columns = columns.max(1);
+    strip_ansi_codes(text)
+        .split('\n')
+        .map(|line| match line.is_ascii() {
+            true => line.len().div_ceil(columns).max(1),
+            false => wrapped(line, columns),
+        })
         .sum()
+}
+
+/// The rows of a line in which some characters may be wide: one that has no room in a row any more is in the next.
+fn wrapped(line: &str, columns: usize) -> usize {
+    let (mut rows, mut at) = (1, 0);
+    for wide in line.chars().filter_map(UnicodeWidthChar::width) {
+        if at + wide > columns {
+            rows += 1;
+            at = 0;
+        }
+        at += wide;
+    }
+    rows
 }
 
 /// Text of others, without what a terminal would obey and without what makes it read otherwise than it is written. Further
@@ -215,7 +235,7 @@ pub(super) fn harmless(text: &str, indent: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Arc, Mutex, atomic::AtomicUsize};
 
     use super::*;
 
@@ -252,6 +272,49 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    /// An editor with its prompt in the last row does as rustyline: it ends what has no line end.
+    impl ExternalPrinter for Emulated {
+        fn print(&mut self, text: String) -> rustyline::Result<()> {
+            let end = if text.ends_with('\n') { "" } else { "\n" };
+            self.write_all(format!("\r\x1b[K{text}{end}> ").as_bytes())?;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_that_goes_leaves_no_empty_row_above_a_prompt() {
+        let terminal = Emulated::new();
+        let rows = PromptRows::new(AtomicUsize::new(1));
+        let mut screen = Screen::new(Out::Editor(Box::new(terminal.clone()), rows), || SIZE);
+        screen.line("one").unwrap();
+        for _ in 0..3 {
+            let typing = screen.line("bob is typing").unwrap();
+            screen.remove(typing).unwrap();
+            assert_eq!(terminal.rows(), ["one", ">"]);
+        }
+        let two = screen.line("two").unwrap();
+        assert_eq!(terminal.rows(), ["one", "two", ">"]);
+        // Where the one before it cannot be written again, it can still be counted.
+        let tall = screen.line("a\nb\nc\nd").unwrap();
+        let last = screen.line("last").unwrap();
+        screen.remove(last).unwrap();
+        screen.change(tall, "tall").unwrap();
+        screen.change(two, "two!").unwrap();
+        assert_eq!(terminal.rows()[..2], ["one", "two!"]);
+        assert!(terminal.rows().contains(&"tall".to_owned()));
+    }
+
+    #[test]
+    fn what_others_have_written_over_is_left_alone() {
+        let (mut screen, terminal) = screen();
+        let one = screen.line("one").unwrap();
+        screen.forget();
+        let two = screen.line("two").unwrap();
+        assert!(!screen.change(one, "changed").unwrap());
+        assert!(screen.change(two, "changed").unwrap());
+        assert_eq!(terminal.rows(), ["one", "changed"]);
     }
 
     fn screen() -> (Screen, Emulated) {
@@ -318,7 +381,7 @@ mod tests {
         let line = screen.line("one").unwrap();
         assert!(!screen.change(line, "other").unwrap());
         screen.remove(line).unwrap();
-        screen.line_for_typed("two", "two").unwrap();
+        screen.line("two").unwrap();
         assert_eq!(*written.lock().unwrap(), b"one\ntwo\n");
     }
 
@@ -337,6 +400,8 @@ mod tests {
         assert_eq!(rows_of("123456789012345678901", 20), 2);
         // Wide characters take two columns, colours none.
         assert_eq!(rows_of("漢字漢字漢字漢字漢字漢", 20), 2);
+        assert_eq!(rows_of("漢字漢字漢字漢字漢字漢", 21), 2);
+        assert_eq!(rows_of("漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢", 21), 3);
         assert_eq!(rows_of("\x1b[31m12345678901234567890\x1b[0m", 20), 1);
         assert_eq!(rows_of("a\n\nb", 20), 3);
     }

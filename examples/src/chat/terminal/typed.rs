@@ -46,10 +46,16 @@ pub(super) const COMMANDS: [(&str, &str, &str); 9] = [
 
 /// What `/help` shows.
 pub(super) fn help() -> String {
-    let lines: Vec<String> = COMMANDS
+    let mut lines: Vec<String> = COMMANDS
         .iter()
-        .map(|(name, value, what)| format!("  {:16} {what}", format!("{name} {value}")))
+        .map(|(name, value, what)| {
+            // The text stands right behind the slashes.
+            let gap = if *name == "//" { "" } else { " " };
+            format!("  {:16} {what}", format!("{name}{gap}{value}"))
+        })
         .collect();
+    lines.push("  Tab completes commands and file names, Up brings back what was typed,".to_owned());
+    lines.push("  Ctrl-C empties the line, and ends the program where it is empty".to_owned());
     lines.join("\n")
 }
 
