@@ -62,6 +62,10 @@ impl<T> ConnectionTable<T> {
     pub fn insert(&mut self, connection: Connection, data: T) -> ConnectionHandle {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
+        if self.slots.len() == self.slots.capacity() {
+            // To double as usual would leave half of them unused, and they are large.
+            self.slots.reserve_exact((self.slots.len() / 8).max(8));
+        }
         let index = self.slots.insert(Slot {
             generation,
             connection,

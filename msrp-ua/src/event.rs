@@ -236,6 +236,8 @@ pub enum UserAgentEvent {
         /// Its identifier on the wire, under which it can be sent again in a session that replaces this one
         /// ([`OutgoingMessage::with_message_id`](crate::OutgoingMessage::with_message_id), RFC 4975 §5.4).
         message_id: MessageId,
+        /// What the session was lost by; none where it ended as signalling had agreed.
+        reason: Option<SessionLoss>,
     },
     /// A relay has given us a path.
     Registered {
@@ -385,7 +387,9 @@ impl fmt::Debug for UserAgentEvent {
                 &[("message", message), ("range", range), ("code", code)],
             ),
             Self::SourceFailed { message } => show("SourceFailed", &[("message", message)]),
-            Self::DeliveryUnknown { message, .. } => show("DeliveryUnknown", &[("message", message)]),
+            Self::DeliveryUnknown { message, reason, .. } => {
+                show("DeliveryUnknown", &[("message", message), ("reason", reason)])
+            }
             Self::Registered {
                 registration,
                 expires,
@@ -431,6 +435,16 @@ pub enum SessionLoss {
     Relay,
     /// Who connected has not the certificate whose fingerprint signalling told (RFC 8122 §6.2).
     Certificate,
+    /// Its call tried to set it up anew (RFC 4975 §5.4), and has given that up.
+    NotRecovered {
+        /// What it was lost by.
+        lost: Box<SessionLoss>,
+        /// How long ago; at most [`CallConfig::recovery_time`](crate::call::CallConfig::recovery_time).
+        after: Duration,
+        /// How often it was offered anew; at most
+        /// [`CallConfig::recovery_attempts`](crate::call::CallConfig::recovery_attempts).
+        attempts: u8,
+    },
 }
 
 /// Why an incoming message is not completed.

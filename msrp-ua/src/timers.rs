@@ -25,6 +25,8 @@ pub(crate) enum UaTimer {
     Refresh(RegistrationId),
     /// Something of a call is due.
     Call(CallId),
+    /// Everything ends, and peers have had the time to hear of it.
+    Farewell,
     /// A connection has no session.
     Unused(msrp_core::node::ConnectionHandle),
 }
@@ -67,6 +69,7 @@ impl UserAgent {
                 }
                 UaTimer::Refresh(id) => self.refresh_when_due(id),
                 UaTimer::Call(id) => self.on_call_timer(id),
+                UaTimer::Farewell => self.farewell_over(),
                 UaTimer::Unused(handle) => {
                     let Some((connection, peer)) = self.table.get_mut(handle) else {
                         continue;

@@ -408,6 +408,10 @@ fn why(end: &CallEnd) -> String {
             "the connection to the peer is lost, and it cannot be had again".to_owned()
         }
         CallEnd::Dialog(answer) if answer.code == 408 => "the peer does not answer any more".to_owned(),
+        CallEnd::Lost(SessionLoss::NotRecovered { after, .. }) => format!(
+            "the connection to the peer is lost, and for {} s it could not be had again",
+            after.as_secs()
+        ),
         CallEnd::Lost(SessionLoss::NotBound) => "nobody came to the MSRP session".to_owned(),
         end => end.to_string(),
     }

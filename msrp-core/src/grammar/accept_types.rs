@@ -1,6 +1,6 @@
 //! `accept-types` and `accept-wrapped-types`: which types a party wishes to receive (RFC 4975 section 8.6).
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use nom::{
     Parser,
@@ -82,11 +82,11 @@ pub enum Acceptance {
 
 /// The value of SDP's `accept-types` or `accept-wrapped-types`: which types a party wishes to receive.
 ///
-/// Input may be empty, which allows nothing; the grammar demands one entry of what is sent.
+/// Input may be empty, which allows nothing; the grammar demands one entry of what is sent. Cloning it copies no text.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct AcceptTypes {
-    /// Each entry as written, and parseable.
-    entries: Vec<Box<str>>,
+    /// Each entry as written, and parseable; nothing where there is none. A session has them in many places.
+    entries: Option<Arc<Vec<Box<str>>>>,
 }
 
 impl std::str::FromStr for AcceptTypes {
@@ -110,6 +110,9 @@ impl AcceptTypes {
             let spaces = rest.iter().take_while(|&&octet| octet == b' ').count();
             rest = rest.get(spaces..).unwrap_or_default();
             if rest.is_empty() {
+                if let Some(entries) = types.entries.as_mut().and_then(Arc::get_mut) {
+                    entries.shrink_to_fit();
+                }
                 return Ok(types);
             }
             // Spaces inside of quoted-strings belong to the entry.
@@ -135,30 +138,35 @@ impl AcceptTypes {
     /// # Errors
     /// [`GrammarError::AcceptTypesTooLong`].
     pub fn push(&mut self, entry: AcceptEntry<'_>) -> Result<(), GrammarError> {
-        if self.entries.len() == MAX_ACCEPT_ENTRIES {
+        if self.len() == MAX_ACCEPT_ENTRIES {
             return Err(GrammarError::AcceptTypesTooLong {
                 max: MAX_ACCEPT_ENTRIES,
             });
         }
-        self.entries.push(entry.to_string().into());
+        let entries = self.entries.get_or_insert_default();
+        Arc::make_mut(entries).push(entry.to_string().into());
         Ok(())
     }
 
     /// The entries, in order, which is that of preference.
     pub fn entries(&self) -> impl Iterator<Item = AcceptEntry<'_>> {
-        self.entries
+        self.as_written()
             .iter()
             .filter_map(|entry| AcceptEntry::parse(entry.as_bytes()).ok())
     }
 
+    fn as_written(&self) -> &[Box<str>] {
+        self.entries.as_ref().map_or(&[], |entries| entries)
+    }
+
     /// The number of entries, at most [`MAX_ACCEPT_ENTRIES`].
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.as_written().len()
     }
 
     /// Whether there is no entry, so that nothing is allowed.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.as_written().is_empty()
     }
 
     /// Whether, and how, `media_type` is allowed. `None`: it must not be sent.
@@ -178,7 +186,7 @@ impl AcceptTypes {
 
 impl fmt::Display for AcceptTypes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, entry) in self.entries.iter().enumerate() {
+        for (index, entry) in self.as_written().iter().enumerate() {
             if index > 0 {
                 f.write_str(" ")?;
             }

@@ -181,7 +181,13 @@ impl fmt::Debug for PathRef<'_> {
 #[derive(Clone)]
 pub struct Path(Arc<Inner>);
 
-struct Inner {
+/// Most paths have one URI, and every session has some of them.
+enum Inner {
+    One(Uri),
+    More(Box<More>),
+}
+
+struct More {
     text: Bytes,
     uris: Vec<Uri>,
     /// The ends of `uris`, held apart because a path cannot be empty.
@@ -220,50 +226,64 @@ impl Path {
 
     fn assemble(text: Bytes, uris: Vec<Uri>) -> Result<Self, GrammarError> {
         match (uris.first().cloned(), uris.last().cloned()) {
-            (Some(first), Some(last)) => Ok(Self(Arc::new(Inner {
+            // Its text is that of the path.
+            (Some(only), _) if uris.len() == 1 => Ok(only.into()),
+            (Some(first), Some(last)) => Ok(Self(Arc::new(Inner::More(Box::new(More {
                 text,
                 uris,
                 first,
                 last,
-            }))),
+            }))))),
             _ => Err(GrammarError::PathEmpty),
         }
     }
 
     /// The URIs, in order; at least one.
     pub fn uris(&self) -> &[Uri] {
-        &self.0.uris
+        match &*self.0 {
+            Inner::One(uri) => std::slice::from_ref(uri),
+            Inner::More(more) => &more.uris,
+        }
     }
 
     /// The number of URIs, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "a path is never empty")]
     pub fn len(&self) -> usize {
-        self.0.uris.len()
+        self.uris().len()
     }
 
     /// The first URI.
     pub fn first(&self) -> &Uri {
-        &self.0.first
+        match &*self.0 {
+            Inner::One(uri) => uri,
+            Inner::More(more) => &more.first,
+        }
     }
 
     /// The last URI.
     pub fn last(&self) -> &Uri {
-        &self.0.last
+        match &*self.0 {
+            Inner::One(uri) => uri,
+            Inner::More(more) => &more.last,
+        }
     }
 
     /// The path as on the wire.
     pub fn as_bytes(&self) -> &Bytes {
-        &self.0.text
+        match &*self.0 {
+            Inner::One(uri) => uri.as_bytes(),
+            Inner::More(more) => &more.text,
+        }
     }
 
     /// The path as on the wire.
     pub fn as_str(&self) -> &str {
-        super::text::ascii(&self.0.text)
+        super::text::ascii(self.as_bytes())
     }
 
     /// The same URIs from last to first: a client's Use-Path as its SDP shows it (RFC 4976 section 5.1).
     pub fn reversed(&self) -> Self {
-        let uris: Vec<Uri> = self.0.uris.iter().rev().cloned().collect();
+        let uris: Vec<Uri> = self.uris().iter().rev().cloned().collect();
         // A path has at least one URI, so the reverse of it does too.
         Self::from_uris(&uris).unwrap_or_else(|_| self.clone())
     }
@@ -271,13 +291,7 @@ impl Path {
 
 impl From<Uri> for Path {
     fn from(uri: Uri) -> Self {
-        let text = uri.as_bytes().clone();
-        Self(Arc::new(Inner {
-            text,
-            uris: vec![uri.clone()],
-            first: uri.clone(),
-            last: uri,
-        }))
+        Self(Arc::new(Inner::One(uri)))
     }
 }
 
@@ -292,13 +306,13 @@ impl std::str::FromStr for Path {
 
 impl AsRef<[u8]> for Path {
     fn as_ref(&self) -> &[u8] {
-        &self.0.text
+        self.as_bytes()
     }
 }
 
 impl PartialEq for Path {
     fn eq(&self, other: &Self) -> bool {
-        self.0.uris == other.0.uris
+        self.uris() == other.uris()
     }
 }
 
@@ -306,7 +320,7 @@ impl Eq for Path {}
 
 impl std::hash::Hash for Path {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.uris.hash(state);
+        self.uris().hash(state);
     }
 }
 

@@ -179,7 +179,7 @@ impl UserAgent {
             return;
         };
         match &entry.transfer {
-            _ if entry.lost.is_some() => entry.want = Want::Renew,
+            _ if entry.lost.is_some() => self.on_lost_due(id, stream),
             Some(transfer) if transfer.told => entry.want = Want::End,
             Some(_) => self.tell_transfer(id, stream, FileOutcome::Sent { confirmed: false }),
             None => {}

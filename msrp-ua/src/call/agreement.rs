@@ -152,6 +152,10 @@ impl UserAgent {
             self.end_stream(id, stream, FileOutcome::Ended);
             return live.then_some(CallChange::Ended { stream, session });
         }
+        // It was given up while this was being agreed on; the next offer says so.
+        if entry.want == Want::End && session.is_none() {
+            return None;
+        }
         let lost = entry.lost.is_some();
         let path = entry.path.as_ref();
         // The relay of the path that was agreed on: a new one, or that of the session so far.

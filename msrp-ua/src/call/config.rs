@@ -28,10 +28,16 @@ pub struct CallConfig {
     pub setup_timeout: Duration,
     /// How long the application may take to answer a call, or an offer in one; then it is refused with 480. Default 3 min.
     pub answer_timeout: Duration,
-    /// How often a session whose connection is lost is offered anew, and for how long. Default 5 times, within 60 s.
+    /// How often a session whose connection is lost is offered anew (RFC 4975 §5.4). Default 5 times.
     pub recovery_attempts: u8,
-    /// See [`recovery_attempts`](Self::recovery_attempts).
+    /// How long a session may be without a connection before it is given up, whether or not the peer has answered what was
+    /// offered by then: SIP by itself waits for 32 s. What was sent and is not confirmed is told then
+    /// ([`DeliveryUnknown`](crate::UserAgentEvent::DeliveryUnknown)), and with its last session the call ends, because of
+    /// [`SessionLoss::NotRecovered`](crate::SessionLoss::NotRecovered). Default 20 s.
     pub recovery_time: Duration,
+    /// How long a user agent that [shuts down](crate::UserAgent::shut_down) waits for peers to answer its BYEs before it closes
+    /// connections. Default 4 s, in which a BYE that is lost is sent three times more.
+    pub farewell_time: Duration,
     /// How long a file that has been sent waits for the peer's report, and one that was received for the sender to end its
     /// stream. Default 30 s.
     pub linger: Duration,
@@ -64,7 +70,8 @@ impl Default for CallConfig {
             setup_timeout: Duration::from_secs(60),
             answer_timeout: Duration::from_secs(180),
             recovery_attempts: 5,
-            recovery_time: Duration::from_secs(60),
+            recovery_time: Duration::from_secs(20),
+            farewell_time: Duration::from_secs(4),
             linger: Duration::from_secs(30),
             profile: StreamProfile::default(),
             max_file_size: 1 << 30,
@@ -108,10 +115,17 @@ impl CallConfig {
         self
     }
 
-    /// Sets how often, and for how long, a lost session is offered anew. With 0 it is over at once.
+    /// Sets how often, and for how long, a lost session is offered anew ([`recovery_time`](Self::recovery_time)). With 0 it
+    /// is over at once.
     pub fn with_recovery(mut self, attempts: u8, time: Duration) -> Self {
         self.recovery_attempts = attempts;
         self.recovery_time = time;
+        self
+    }
+
+    /// Sets [`farewell_time`](Self::farewell_time).
+    pub fn with_farewell_time(mut self, time: Duration) -> Self {
+        self.farewell_time = time;
         self
     }
 

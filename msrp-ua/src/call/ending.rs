@@ -116,6 +116,7 @@ impl UserAgent {
             self.timers.remove(&(at, crate::timers::UaTimer::Call(id)));
         }
         self.calls.dirty.remove(&id);
+        self.close_when_heard();
     }
 
     /// The ACK has come after the call's end, or a 200 after its CANCEL.

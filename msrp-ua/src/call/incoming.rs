@@ -327,7 +327,7 @@ impl Call {
         for offered in self.negotiation.offered() {
             while self.streams.len() <= offered.index {
                 let id = self.next_stream();
-                self.streams.push(Stream::new(id, Want::Nothing));
+                self.push_stream(Stream::new(id, Want::Nothing));
             }
             // Nobody is asked again of a transfer that was there before (RFC 5547 §8.3).
             if offered.change != StreamChange::New || offered.known_transfer {
@@ -337,7 +337,7 @@ impl Call {
             let before = std::mem::replace(&mut self.streams[offered.index], Stream::new(id, Want::Nothing));
             if before.want == Want::Begin {
                 // One of ours had this line in mind, and takes another.
-                self.streams.push(before);
+                self.push_stream(before);
             }
             let section = offered.section;
             let kind = match section.file {

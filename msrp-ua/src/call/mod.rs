@@ -158,6 +158,12 @@ impl Call {
         id
     }
 
+    fn push_stream(&mut self, stream: Stream) {
+        // Mostly there is one, and there are many calls.
+        self.streams.reserve_exact(1);
+        self.streams.push(stream);
+    }
+
     fn stream(&self, id: StreamId) -> Option<&Stream> {
         self.streams.iter().find(|stream| stream.id == id)
     }

@@ -88,7 +88,7 @@ impl UserAgent {
             .position(|stream| !stream.live && stream.want == Want::Nothing && stream.session.is_none());
         match free.filter(|_| call.streams.len() >= self.config.calls.sdp.max_sections / 2) {
             Some(line) => call.streams[line] = entry,
-            None => call.streams.push(entry),
+            None => call.push_stream(entry),
         }
         Some(stream)
     }

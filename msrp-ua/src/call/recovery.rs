@@ -18,10 +18,32 @@ const COURTESY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Loss {
     reason: SessionLoss,
+    /// When it is given up.
+    end: Instant,
     since: Instant,
     attempts: u8,
     /// Another one is being offered, or was agreed on and is not there yet.
     trying: bool,
+    /// When the next offer may go.
+    next: Instant,
+}
+
+impl Loss {
+    /// Another offer may go after this time; twice as long after each.
+    fn put_off(&mut self, now: Instant, courtesy: Duration) -> Instant {
+        let backoff = match self.attempts {
+            0 => Duration::ZERO,
+            tries => Duration::from_secs(1 << tries.min(5)),
+        };
+        self.trying = false;
+        self.next = now + backoff + courtesy;
+        self.due()
+    }
+
+    /// When it has to be looked at.
+    fn due(&self) -> Instant {
+        self.next.min(self.end)
+    }
 }
 
 impl UserAgent {
@@ -36,7 +58,10 @@ impl UserAgent {
         }
         let now = self.now;
         let state = self.sessions.get(session).map(|session| session.state);
-        let attempts = self.config.calls.recovery_attempts;
+        let (attempts, time) = (
+            self.config.calls.recovery_attempts,
+            self.config.calls.recovery_time,
+        );
         self.calls.touch(id);
         let Some(call) = self.calls.get_mut(id) else {
             return false;
@@ -70,22 +95,22 @@ impl UserAgent {
         let loss = entry.lost.get_or_insert_with(|| {
             Box::new(Loss {
                 reason: reason.clone(),
+                end: now + time,
                 since: now,
                 attempts: 0,
                 trying: false,
+                next: now,
             })
         });
-        loss.trying = false;
         if entry.want != Want::End {
             entry.want = Want::Renew;
         }
-        // Twice as long each time, and the caller first.
-        let backoff = match loss.attempts {
-            0 => Duration::ZERO,
-            tries => Duration::from_secs(1 << tries.min(5)),
-        };
+        // The caller first.
         let courtesy = if outgoing { Duration::ZERO } else { COURTESY };
-        entry.due = Some(now + backoff + courtesy);
+        entry.due = Some(loss.put_off(now, courtesy));
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.loss = Some(Box::new(reason.clone()));
+        }
         self.suspend_session(session);
         if first {
             self.push_event(UserAgentEvent::SessionSuspended {
@@ -118,10 +143,7 @@ impl UserAgent {
             return;
         };
         match entry.lost.as_mut() {
-            Some(loss) => {
-                loss.trying = false;
-                entry.due = Some(now + Duration::from_secs(1 << loss.attempts.min(5)));
-            }
+            Some(loss) => entry.due = Some(loss.put_off(now, Duration::ZERO)),
             // One that was to begin cannot.
             None if !entry.live => {
                 self.end_stream(id, stream, FileOutcome::Ended);
@@ -139,32 +161,62 @@ impl UserAgent {
     /// enough.
     pub(super) fn may_renew(&mut self, id: CallId, stream: StreamId) -> bool {
         let now = self.now;
-        let (attempts, time) = (
-            self.config.calls.recovery_attempts,
-            self.config.calls.recovery_time,
-        );
+        let attempts = self.config.calls.recovery_attempts;
         let Some(entry) = self.calls.get_mut(id).and_then(|call| call.stream_mut(stream)) else {
             return false;
         };
         let Some(loss) = entry.lost.as_mut() else {
             return true;
         };
-        if loss.attempts >= attempts || now >= loss.since + time {
-            let reason = loss.reason.clone();
-            self.lose_stream(id, stream, reason);
+        if now >= loss.end || (loss.attempts >= attempts && !loss.trying) {
+            self.give_up_recovery(id, stream);
             return false;
         }
         if loss.trying {
             return true;
         }
-        if entry.due.is_some_and(|due| due > now) {
+        if now < loss.next {
+            entry.due = Some(loss.due());
             return false;
         }
         loss.trying = true;
         loss.attempts += 1;
         // Whatever happens, it is looked at when its time is over.
-        entry.due = Some(loss.since + time);
+        entry.due = Some(loss.end);
         true
+    }
+
+    /// A session without a connection has to be looked at. When its time is over it is given up, although an offer of it may
+    /// still be under way: SIP is patient with a peer that has vanished, whoever waits for a message is not.
+    pub(super) fn on_lost_due(&mut self, id: CallId, stream: StreamId) {
+        let now = self.now;
+        let Some(entry) = self.calls.get_mut(id).and_then(|call| call.stream_mut(stream)) else {
+            return;
+        };
+        match &entry.lost {
+            Some(loss) if now >= loss.end => self.give_up_recovery(id, stream),
+            Some(loss) => {
+                entry.due = Some(loss.end);
+                if entry.want != Want::End {
+                    entry.want = Want::Renew;
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// A session that has lost its connection gets no other.
+    fn give_up_recovery(&mut self, id: CallId, stream: StreamId) {
+        let now = self.now;
+        let entry = self.calls.get(id).and_then(|call| call.stream(stream));
+        if let Some(loss) = entry.and_then(|entry| entry.lost.as_ref()) {
+            let reason = SessionLoss::NotRecovered {
+                lost: Box::new(loss.reason.clone()),
+                after: now.saturating_duration_since(loss.since),
+                attempts: loss.attempts,
+            };
+            self.lose_stream(id, stream, reason);
+        }
     }
 
     /// A stream cannot be had again.
@@ -173,6 +225,9 @@ impl UserAgent {
             return;
         };
         let session = entry.session;
+        if let Some(session) = session.and_then(|session| self.sessions.get_mut(session)) {
+            session.loss = Some(Box::new(reason.clone()));
+        }
         self.end_stream(id, stream, FileOutcome::Ended);
         if let Some(session) = session {
             self.push_event(UserAgentEvent::SessionLost {

@@ -19,7 +19,7 @@ impl Negotiation {
             Pending::Asked(_) => return Err(RefusalReason::Unanswered.into()),
         }
         let offer = SessionDescription::parse(body, &self.limits)?;
-        self.check_count(&offer, self.local.len(), self.limits.max_sections)?;
+        self.check_count(&offer, self.streams.len(), self.limits.max_sections)?;
         self.pending = Pending::Asked(Box::new(offer));
         Ok(())
     }
@@ -147,8 +147,7 @@ impl Negotiation {
         for section in offer.sections().iter().filter_map(Section::message) {
             self.transfers.remember(&section.file);
         }
-        self.streams = streams;
-        self.local = sections;
+        self.settle(streams, sections);
         Ok((body, agreement))
     }
 

@@ -56,17 +56,17 @@ use crate::sdp::{Origin, SdpLimits, Section, SessionDescription};
 /// The offer/answer state of one dialog.
 ///
 /// Where an offer is answered by several (forked), each dialog goes on with a clone. It holds three descriptions at most
-/// (see [`SdpLimits`]).
+/// (see [`SdpLimits`]), and between exchanges what was agreed on and the octets that we said last.
 #[derive(Clone)]
 pub struct Negotiation {
     limits: SdpLimits,
     origin: Origin,
-    /// What we said last, accepted or not: the version goes on from there.
-    said: Option<SessionDescription>,
+    /// What we said last, accepted or not, in the version of `origin`: the next goes on from there.
+    said: Option<Box<[u8]>>,
     /// What both have agreed on, by `m=` line.
     streams: Vec<Option<NegotiatedStream>>,
-    /// Our side of it, with the lines that are not in use.
-    local: Vec<Section>,
+    /// Our side of the lines that are not in use.
+    unused: Vec<Option<Section>>,
     pending: Pending,
     names: Names,
     transfers: Transfers,
@@ -87,7 +87,7 @@ impl std::fmt::Debug for Negotiation {
         f.debug_struct("Negotiation")
             .field("version", &self.origin.version())
             .field("streams", &self.streams.iter().flatten().count())
-            .field("lines", &self.local.len())
+            .field("lines", &self.streams.len())
             .finish_non_exhaustive()
     }
 }
@@ -113,7 +113,7 @@ impl Negotiation {
             origin,
             said: None,
             streams: Vec::new(),
-            local: Vec::new(),
+            unused: Vec::new(),
             pending: Pending::Nothing,
             names: Names::default(),
             transfers: Transfers::default(),
@@ -175,21 +175,33 @@ impl Negotiation {
     /// A description of ours leaves: with the version of the last one where it is the same, else with the next
     /// (RFC 3264 §8, RFC 4975 §8.4).
     fn say(&mut self, description: SessionDescription) -> Vec<u8> {
-        let description = match &self.said {
-            None => description,
-            Some(said) => {
-                let again = description.with_origin(said.origin().clone());
-                if again == *said {
-                    again
-                } else {
-                    again.with_origin(said.origin().next_version())
-                }
-            }
-        };
-        self.origin = description.origin().clone();
-        let body = description.to_bytes();
-        self.said = Some(description);
+        let description = description.with_origin(self.origin.clone());
+        let mut body = description.to_bytes();
+        if self.said.as_ref().is_some_and(|said| **said != *body) {
+            self.origin = self.origin.next_version();
+            body = description.with_origin(self.origin.clone()).to_bytes();
+        }
+        self.said = Some(body.as_slice().into());
         body
+    }
+
+    /// An exchange has come to this: by line what was agreed on, and what we said.
+    fn settle(&mut self, streams: Vec<Option<NegotiatedStream>>, said: Vec<Section>) {
+        self.unused = said
+            .into_iter()
+            .zip(&streams)
+            .map(|(section, stream)| stream.is_none().then_some(section))
+            .collect();
+        self.streams = streams;
+    }
+
+    /// Our section that ends a line, or says once more that it is not in use.
+    fn to_ended(&self, index: usize) -> Option<Section> {
+        let stream = self.streams.get(index)?.as_ref();
+        match (stream, self.unused.get(index)?) {
+            (Some(stream), _) => Some(Section::Message(Box::new(stream.to_ended()))),
+            (None, unused) => unused.as_ref().map(Section::to_ended),
+        }
     }
 
     /// There are never fewer `m=` lines than before (RFC 3264 §8), and as many as were offered in an answer (§6).

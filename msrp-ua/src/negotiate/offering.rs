@@ -16,7 +16,7 @@ impl Negotiation {
         if !matches!(self.pending, Pending::Nothing) {
             return Err(NegotiationError::OfferPending);
         }
-        let count = streams.len().max(self.local.len());
+        let count = streams.len().max(self.streams.len());
         if count > self.limits.max_sections {
             return Err(NegotiationError::TooManySections {
                 limit: self.limits.max_sections,
@@ -26,14 +26,15 @@ impl Negotiation {
         let mut offered = Vec::with_capacity(count);
         for index in 0..count {
             let stream = streams.get(index).and_then(Option::as_ref);
-            let section = match (stream, self.local.get(index)) {
-                (Some(stream), _) => {
+            let section = match stream {
+                Some(stream) => {
                     stream.check()?;
                     self.check_file(index, stream)?;
                     Section::Message(Box::new(stream.offered()))
                 }
-                (None, Some(before)) => before.to_ended(),
-                (None, None) => return Err(NegotiationError::NoSuchStream { index }),
+                None => self
+                    .to_ended(index)
+                    .ok_or(NegotiationError::NoSuchStream { index })?,
             };
             sections.push(section);
             offered.push(stream.cloned());
@@ -109,8 +110,7 @@ impl Negotiation {
         for stream in agreement.live() {
             self.transfers.remember(&stream.local.file);
         }
-        self.streams = streams;
-        self.local = sections;
+        self.settle(streams, sections);
         Ok(agreement)
     }
 

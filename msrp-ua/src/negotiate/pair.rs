@@ -54,9 +54,9 @@ pub(super) fn answer(
         local.speak_of_middleboxes(&mut section);
     }
     let mut local = local.clone();
+    // What we say of it when we offer it ourselves.
+    local.file.clone_from(&section.file);
     if section.file.is_some() {
-        // What we say of it when we offer it ourselves.
-        local.file.clone_from(&section.file);
         local.direction = direction;
     }
     let stream = NegotiatedStream {
@@ -68,6 +68,7 @@ pub(super) fn answer(
         local,
         remote: offered.clone(),
         remote_path,
+        protocol: offered.protocol,
         cema,
         unsettled: false,
     };
@@ -112,6 +113,7 @@ pub(super) fn read_answer(
         remote: answer.clone(),
         connect: connect_to(by_address, answer),
         remote_path,
+        protocol: offered.protocol,
         cema: offered.cema && answer.cema,
         unsettled: false,
     };

@@ -5,7 +5,7 @@ use msrp_core::{grammar::Path, node::Trust};
 use super::LocalStream;
 use crate::{
     names::RegistrationId,
-    sdp::{Direction, MessageSection},
+    sdp::{Direction, MessageSection, Protocol},
     session::{Role, SessionParams},
 };
 
@@ -72,6 +72,8 @@ pub struct NegotiatedStream {
     /// Where to connect instead of to the first URI of the path: the address of a middlebox (RFC 6714). What a certificate
     /// has to name is still the URI's host.
     pub connect: Option<(String, u16)>,
+    /// The transport, as its offer had it.
+    pub(super) protocol: Protocol,
     /// `c=` and `m=` are those of a middlebox.
     pub(super) cema: bool,
     /// A middlebox stands in the way: another exchange has to follow before it can be used.
@@ -117,6 +119,13 @@ impl NegotiatedStream {
         params.client_identity = !self.local.fingerprints.is_empty();
         params.connect = self.connect.clone();
         params
+    }
+
+    /// Our section that ends the stream.
+    pub(super) fn to_ended(&self) -> MessageSection {
+        let mut section = self.local.section();
+        section.protocol = self.protocol;
+        section.to_ended()
     }
 
     /// What the exchange did to the stream, compared with what it was.

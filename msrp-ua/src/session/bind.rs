@@ -114,6 +114,7 @@ impl UserAgent {
             return;
         }
         session.state = SessionState::Bound(connection);
+        session.loss = None;
         session.wants_lane = !session.waiting.is_empty();
         let wants_lane = session.wants_lane;
         if let Some(interval) = self.config.keep_alive {

@@ -15,6 +15,7 @@ use msrp_core::{grammar::MessageId, node::ConnectionHandle};
 pub use self::params::{Receive, Role, SessionParams};
 use crate::{
     call::{IncomingFile, StreamId},
+    event::SessionLoss,
     message::incoming::{Received, RefusedMessage},
     names::{IncomingKey, OutgoingKey, SessionId},
     sip::CallId,
@@ -71,6 +72,8 @@ pub(crate) struct Session {
     pub(crate) silent_since: Option<Instant>,
     /// The call that it belongs to, and which of its streams it is.
     pub(crate) call: Option<(CallId, StreamId)>,
+    /// What its connection was lost by, until it has another.
+    pub(crate) loss: Option<Box<SessionLoss>>,
     /// It has been bound before, so that it is worth having another connection.
     pub(crate) was_ready: bool,
     /// It is for one file, in either direction.
@@ -96,6 +99,7 @@ impl Session {
             generation: 0,
             silent_since: None,
             call: None,
+            loss: None,
             was_ready: false,
             for_file: false,
             file: None,
@@ -129,7 +133,7 @@ impl Session {
 /// All sessions, by name and by the session-id of the local URI.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    by_id: BTreeMap<SessionId, Session>,
+    by_id: BTreeMap<SessionId, Box<Session>>,
     by_session_id: HashMap<Box<str>, SessionId, foldhash::fast::RandomState>,
     next: u64,
 }
@@ -140,11 +144,11 @@ impl Sessions {
     }
 
     pub(crate) fn get(&self, id: SessionId) -> Option<&Session> {
-        self.by_id.get(&id)
+        self.by_id.get(&id).map(Box::as_ref)
     }
 
     pub(crate) fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
-        self.by_id.get_mut(&id)
+        self.by_id.get_mut(&id).map(Box::as_mut)
     }
 
     /// Enters a session; none if its session-id is taken.
@@ -156,13 +160,13 @@ impl Sessions {
         self.next += 1;
         let id = SessionId(self.next);
         self.by_session_id.insert(session_id.into(), id);
-        self.by_id.insert(id, session);
+        self.by_id.insert(id, Box::new(session));
         Some(id)
     }
 
     pub(crate) fn remove(&mut self, id: SessionId) -> Option<Session> {
         self.unlink(id);
-        self.by_id.remove(&id)
+        self.by_id.remove(&id).map(|session| *session)
     }
 
     /// Requests do not find the session any more.
@@ -193,6 +197,6 @@ impl Sessions {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionId, &Session)> {
-        self.by_id.iter().map(|(&id, session)| (id, session))
+        self.by_id.iter().map(|(&id, session)| (id, &**session))
     }
 }

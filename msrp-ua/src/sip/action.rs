@@ -52,7 +52,7 @@ pub enum SipAction {
         /// With what.
         reply: SipReply,
     },
-    /// End an established call.
+    /// End an established call. [`ByeAnswered`](super::SipInput::ByeAnswered) follows, and nothing else of the call.
     Bye {
         /// The call.
         call: CallId,

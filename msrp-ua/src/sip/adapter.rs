@@ -35,7 +35,8 @@ pub enum SipError {
 ///   `perform` stands for that, see [`SipAction::failed`]; no input follows.
 /// - Every call ends with exactly one [`Refused`](SipInput::Refused) (ours, before it was accepted),
 ///   [`Cancelled`](SipInput::Cancelled) or [`Ended`](SipInput::Ended), or with an action of ours,
-///   [`Bye`](SipAction::Bye) or [`Refuse`](SipAction::Refuse) of the first INVITE; after that its name is not used.
+///   [`Bye`](SipAction::Bye) or [`Refuse`](SipAction::Refuse) of the first INVITE; after that its name is not used but to
+///   tell that the BYE has been [answered](SipInput::ByeAnswered).
 /// - What the user agent does not answer, the adapter answers as its stack likes in the end (408, 500): nothing waits for
 ///   ever.
 /// - `next` may be dropped and called again without losing anything ("cancel safe"). `None`: the stack has ended.
@@ -64,6 +65,7 @@ impl SipAction {
         enum Of {
             Call(super::CallId),
             Established(super::CallId),
+            Ending(super::CallId),
             Page(super::PageId),
             Nothing,
         }
@@ -71,6 +73,7 @@ impl SipAction {
             Self::Invite(invite) => Of::Call(invite.call),
             Self::Reinvite { call, .. } => Of::Call(*call),
             Self::Answer { call, .. } => Of::Established(*call),
+            Self::Bye { call, .. } => Of::Ending(*call),
             Self::Page(page) => Of::Page(page.page),
             _ => Of::Nothing,
         };
@@ -87,6 +90,7 @@ impl SipAction {
                     call,
                     answer: Some(answer),
                 }),
+                Of::Ending(call) => Some(SipInput::ByeAnswered { call }),
                 Of::Page(page) => Some(SipInput::PageAnswered { page, answer }),
                 Of::Nothing => None,
             }

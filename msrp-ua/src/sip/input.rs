@@ -71,6 +71,12 @@ pub enum SipInput {
         /// Why, where it was not an ordinary BYE.
         answer: Option<SipAnswer>,
     },
+    /// Our BYE has been answered, however, or never will be. A user agent that shuts down closes its MSRP connections then;
+    /// of an adapter that does not tell this it closes them a little later.
+    ByeAnswered {
+        /// The call.
+        call: CallId,
+    },
     /// A MESSAGE outside of dialogs has come. [`AnswerPage`](super::SipAction::AnswerPage) answers it, once. Of one that is
     /// sent again the adapter tells nothing: it sends its answer again.
     Page(Box<SipPage>),
@@ -120,6 +126,7 @@ impl fmt::Debug for SipInput {
                 .field("call", call)
                 .field("answer", answer)
                 .finish(),
+            Self::ByeAnswered { call } => f.debug_struct("ByeAnswered").field("call", call).finish(),
             Self::Page(page) => page.fmt(f),
             Self::PageAnswered { page, answer } => f
                 .debug_struct("PageAnswered")

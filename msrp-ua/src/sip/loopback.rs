@@ -67,6 +67,7 @@ enum What {
     Cancel,
     Reinvite(Bytes),
     Bye(Option<String>),
+    ByeAnswered(CallId),
     Page(Box<SipPage>),
     PageAnswered(PageId, SipAnswer),
 }
@@ -91,6 +92,8 @@ enum State {
     Answered,
     Confirmed,
     Gone,
+    /// It says nothing any more.
+    Vanished,
 }
 
 impl View {
@@ -188,7 +191,7 @@ impl SipLoopback {
     /// An end vanishes without a word: it hears and says nothing any more in the dialogs that there are.
     pub fn vanish(&mut self, end: usize) {
         for views in self.dialogs.values_mut() {
-            views[end & 1].state = State::Gone;
+            views[end & 1].state = State::Vanished;
         }
         self.calls[end & 1].clear();
         self.inputs[end & 1].clear();
@@ -257,7 +260,9 @@ impl SipLoopback {
             SipAction::Bye { call, reason } => self.with(end, call, |this, dialog, state| {
                 if matches!(state, State::Answered | State::Confirmed) {
                     this.end(end, dialog);
-                    if !this.loses() {
+                    if this.loses() {
+                        this.send_at(now + PATIENCE, end, dialog, What::ByeAnswered(call));
+                    } else {
                         this.send(now, 1 - end, dialog, What::Bye(reason));
                     }
                 }
@@ -319,7 +324,7 @@ impl SipLoopback {
     fn forget_old(&mut self) {
         let under_way: Vec<u64> = self.wire.values().map(|packet| packet.dialog).collect();
         self.dialogs.retain(|dialog, views| {
-            let over = |view: &View| matches!(view.state, State::Gone | State::None);
+            let over = |view: &View| matches!(view.state, State::Gone | State::Vanished | State::None);
             !views.iter().all(over) || under_way.contains(dialog)
         });
     }
@@ -369,6 +374,10 @@ impl SipLoopback {
             }
             _ => {}
         }
+        let other = match self.dialogs.get(&dialog) {
+            Some(views) => views[1 - to].call,
+            None => return,
+        };
         let Some(view) = self.view(dialog, to) else { return };
         let (call, state) = (view.call, view.state);
         let input = match (what, state) {
@@ -429,12 +438,25 @@ impl SipLoopback {
                     offer: Some(offer),
                 }
             }
+            (What::Reinvite(_), State::Vanished) => {
+                let gone = What::Refused(SipAnswer::new(408, "Request Timeout"));
+                return self.send_at(now + PATIENCE, 1 - to, dialog, gone);
+            }
             (What::Reinvite(_), State::Gone) => {
                 let unknown = SipAnswer::new(481, "Call/Transaction Does Not Exist");
                 return self.send(now, 1 - to, dialog, What::Refused(unknown));
             }
-            (What::Bye(reason), _) if view.is_dialog() => {
+            (What::ByeAnswered(call), _) => SipInput::ByeAnswered { call },
+            (What::Bye(_), State::Vanished) => {
+                return self.send_at(now + PATIENCE, 1 - to, dialog, What::ByeAnswered(other));
+            }
+            // Also where both hang up: then there is no such dialog any more, which is an answer as well.
+            (What::Bye(_), _) if !view.is_dialog() => {
+                return self.send(now, 1 - to, dialog, What::ByeAnswered(other));
+            }
+            (What::Bye(reason), _) => {
                 self.end(to, dialog);
+                self.send(now, 1 - to, dialog, What::ByeAnswered(other));
                 let answer = reason.map(|reason| SipAnswer::new(200, reason));
                 SipInput::Ended { call, answer }
             }

@@ -2,6 +2,7 @@
 
 mod bodiless;
 mod command;
+mod leaving;
 mod node;
 mod pump;
 mod signalling;
@@ -15,7 +16,6 @@ use std::{
 
 use hashbrown::HashMap;
 use msrp_core::{
-    connection::CloseReason,
     grammar::{Scheme, Uri},
     node::{Action, ConnectionHandle},
     rng::IdSource,
@@ -23,6 +23,7 @@ use msrp_core::{
 };
 
 pub use self::command::UserAgentCommand;
+use self::leaving::Leaving;
 use crate::{
     call::Calls,
     config::UserAgentConfig,
@@ -69,7 +70,7 @@ pub struct UserAgent {
     events: VecDeque<UserAgentEvent>,
     /// Connections that are not pulled because nobody pulls our events.
     stalled: VecDeque<ConnectionHandle>,
-    draining: bool,
+    leaving: Leaving,
 }
 
 /// Who the sessions are with is nobody's business, so only how many there are is printed.
@@ -110,7 +111,7 @@ impl UserAgent {
             next_token: 0,
             events: VecDeque::new(),
             stalled: VecDeque::new(),
-            draining: false,
+            leaving: Leaving::default(),
         }
     }
 
@@ -219,25 +220,8 @@ impl UserAgent {
         self.end_session(id).ok_or(CommandError::UnknownSession)
     }
 
-    /// Ends everything: sessions are closed, connections flushed and closed, and nothing new is taken.
-    pub fn shut_down(&mut self) {
-        self.draining = true;
-        self.end_calls();
-        let ids: Vec<_> = self.sessions.iter().map(|(id, _)| id).collect();
-        for id in ids {
-            self.end_session(id);
-        }
-        self.registrations.0.clear();
-        for handle in self.table.handles() {
-            if let Some((connection, _)) = self.table.get_mut(handle) {
-                connection.close(self.now, CloseReason::Shutdown);
-            }
-            self.pump(handle);
-        }
-    }
-
     pub(crate) fn check_running(&self) -> Result<(), CommandError> {
-        if self.draining {
+        if self.is_draining() {
             Err(CommandError::ShuttingDown)
         } else {
             Ok(())
@@ -330,7 +314,11 @@ impl UserAgent {
             tracing::debug!(session = id.0, ?reason, "session suspended");
             return;
         }
-        let call = self.sessions.get(id).and_then(|session| session.call);
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        session.loss = Some(Box::new(reason.clone()));
+        let call = session.call;
         match call {
             // The stream goes with its session.
             Some((call, stream)) => self.lose_stream(call, stream, reason),
@@ -360,9 +348,5 @@ impl UserAgent {
             Some(UserAgentEvent::Sip(action)) => Some(*action),
             _ => None,
         }
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining
     }
 }

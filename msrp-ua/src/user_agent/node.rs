@@ -20,7 +20,7 @@ impl Node for UserAgent {
 
     fn handle_accepted(&mut self, now: Instant, peer: PeerInfo) -> Result<ConnectionHandle, Refused> {
         self.tick(now);
-        if self.draining {
+        if self.is_draining() {
             return Err(Refused::Draining);
         }
         let limit = self.config.max_connections;

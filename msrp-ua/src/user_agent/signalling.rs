@@ -25,6 +25,7 @@ impl UserAgent {
             SipInput::Acknowledged { call, answer } => self.on_acknowledged(call, answer),
             SipInput::Cancelled { call } => self.on_cancelled(call),
             SipInput::Ended { call, answer } => self.on_ended(call, answer),
+            SipInput::ByeAnswered { call } => self.on_bye_answered(call),
         }
     }
 
@@ -45,6 +46,7 @@ impl UserAgent {
 
     /// Has something done by SIP.
     pub(crate) fn perform(&mut self, action: SipAction) {
+        self.note_bye(&action);
         self.push_event(UserAgentEvent::Sip(Box::new(action)));
     }
 }

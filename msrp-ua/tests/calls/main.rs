@@ -4,6 +4,7 @@
 mod early;
 mod files;
 mod known;
+mod leaving;
 mod offers;
 mod peer;
 mod recovery;

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
+use msrp_core::node::{Action, Node, PeerInfo};
 use msrp_ua::{
-    OutgoingMessage, SessionLoss, UserAgentEvent,
-    call::{CallConfig, CallEnd},
+    OutgoingKey, OutgoingMessage, SessionLoss, UserAgentEvent,
+    call::{CallAnswer, CallConfig, CallEnd, StreamOffer},
     message::{MessageSource, Pull, SourceError},
-    sip::SipFaults,
+    sip::{SipAction, SipFaults, SipInput},
 };
 
-use crate::world::{World, config};
+use crate::{
+    peer::{Alone, sdp},
+    world::{Side, World, bob, config},
+};
 
 // shows: 4975-5.4-21, 4975-5.4-22, 4975-5.4-23
 #[test]
@@ -135,15 +139,146 @@ fn of_what_cannot_be_sent_again_nothing_is_known() {
     assert_eq!(world.a.agent.session_count(), 1);
 }
 
+/// What is told of a message of which nothing is known: why.
+fn unknown(side: &Side, sent: OutgoingKey) -> Option<SessionLoss> {
+    side.find(|event| match event {
+        UserAgentEvent::DeliveryUnknown { message, reason, .. } if *message == sent => Some(reason.clone()),
+        _ => None,
+    })
+}
+
+fn not_recovered(reason: &SessionLoss, in_time: Duration) -> bool {
+    matches!(
+        reason,
+        SessionLoss::NotRecovered { lost, after, attempts: 1 }
+            if *after == in_time && matches!(**lost, SessionLoss::Connection(_))
+    )
+}
+
 #[test]
-fn a_peer_that_has_vanished_is_given_up() {
-    let mut world = World::new();
+fn a_peer_that_has_vanished_is_given_up_in_time() {
+    let time = Duration::from_secs(12);
+    let calls = CallConfig::new().with_recovery(5, time);
+    let mut world = World::with(
+        config("a.example.com").calls(calls),
+        config("b.example.com"),
+        SipFaults::default(),
+    );
+    let (a, _) = world.established();
+    world.a.agent.offer_stream(a.call, StreamOffer::chat()).unwrap();
+    world.run();
+    let b = world.b.incoming();
+    world.b.agent.answer_streams(b, CallAnswer::new()).unwrap();
+    world.run();
+    world.sip.vanish(1);
+    world.break_connections();
+    let sent = world
+        .a
+        .agent
+        .send(a.session, OutgoingMessage::text("anybody?"))
+        .unwrap();
+    // SIP has had no answer to the offer, and waits on.
+    world.pass(time - Duration::from_millis(1));
+    assert_eq!(world.a.ended(a.call), []);
+    assert_eq!(
+        world
+            .a
+            .count(|event| matches!(event, UserAgentEvent::DeliveryUnknown { .. })),
+        0
+    );
+    world.pass(Duration::from_millis(1));
+    assert!(unknown(&world.a, sent).is_some_and(|reason| not_recovered(&reason, time)));
+    let lost = |event: &UserAgentEvent| matches!(event, UserAgentEvent::SessionLost { reason, .. } if not_recovered(reason, time));
+    assert_eq!(world.a.count(lost), 2);
+    let ended = world.a.ended(a.call);
+    assert!(
+        matches!(&ended[..], [CallEnd::Lost(reason)] if not_recovered(reason, time)),
+        "{ended:?}"
+    );
+    assert_eq!(world.a.agent.call_count() + world.a.agent.session_count(), 0);
+    // What SIP says at last is about nothing that there is.
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.a.ended(a.call).len(), 1);
+}
+
+#[test]
+fn who_is_patient_hears_what_sip_finds_out() {
+    let calls = CallConfig::new().with_recovery(5, Duration::from_secs(60));
+    let mut world = World::with(
+        config("a.example.com").calls(calls),
+        config("b.example.com"),
+        SipFaults::default(),
+    );
     let (a, _) = world.established();
     world.sip.vanish(1);
     world.break_connections();
-    world.pass(Duration::from_secs(70));
-    assert!(matches!(world.a.ended(a.call)[..], [CallEnd::Dialog(_)]));
+    let sent = world
+        .a
+        .agent
+        .send(a.session, OutgoingMessage::text("anybody?"))
+        .unwrap();
+    world.pass(Duration::from_secs(31));
+    assert_eq!(world.a.ended(a.call), []);
+    world.pass(Duration::from_secs(1));
+    assert!(matches!(&world.a.ended(a.call)[..], [CallEnd::Dialog(answer)] if answer.code == 408));
+    assert!(matches!(
+        unknown(&world.a, sent),
+        Some(SessionLoss::Connection(_))
+    ));
     assert_eq!(world.a.agent.call_count() + world.a.agent.session_count(), 0);
+}
+
+/// A description with two streams that lead to different places.
+fn two_places(version: u64) -> Vec<u8> {
+    let text = String::from_utf8(sdp(version, &["one", "two"], "")).unwrap();
+    text.replace("7000/two", "7001/two").into_bytes()
+}
+
+#[test]
+fn a_stream_that_was_given_up_does_not_come_back_with_a_late_answer() {
+    let time = Duration::from_secs(12);
+    let calls = CallConfig::new().with_recovery(5, time);
+    let mut alone = Alone::with(config("a.example.com").calls(calls));
+    let call = alone
+        .agent
+        .call(
+            bob()
+                .with_stream(StreamOffer::chat())
+                .with_stream(StreamOffer::chat()),
+        )
+        .unwrap();
+    alone.run();
+    let answer = Some(two_places(1).into());
+    alone.say(SipInput::Accepted { call, answer });
+    let mut connections = Vec::new();
+    while let Some(action) = alone.agent.poll_action() {
+        if let Action::Connect { token, .. } = action {
+            let peer = Ok(PeerInfo::new());
+            connections.extend(alone.agent.handle_connected(alone.now, token, peer));
+        }
+    }
+    alone.run();
+    assert_eq!(connections.len(), 2);
+    alone.agent.handle_reset(alone.now, connections[0]);
+    alone.run();
+    assert!(matches!(alone.last(), SipAction::Reinvite { .. }));
+    let before = alone.events.len();
+    alone.pass(time);
+    let lost = |event: &UserAgentEvent| matches!(event, UserAgentEvent::SessionLost { reason, .. } if not_recovered(reason, time));
+    assert!(alone.events[before..].iter().any(lost));
+    assert!(alone.ends().is_empty());
+    let before = alone.events.len();
+    let answer = Some(two_places(2).into());
+    alone.say(SipInput::Accepted { call, answer });
+    // The peer hears of it, the application has.
+    let offer = alone.said();
+    let ports: Vec<&str> = offer.lines().filter(|line| line.starts_with("m=")).collect();
+    assert!(
+        matches!(ports[..], [one, two] if one.starts_with("m=message 0 ") && !two.starts_with("m=message 0 ")),
+        "{ports:?}"
+    );
+    assert_eq!(alone.events[before..].len(), 0, "{:?}", &alone.events[before..]);
+    assert_eq!(alone.agent.session_count(), 1);
 }
 
 #[test]

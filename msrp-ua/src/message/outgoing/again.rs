@@ -24,6 +24,7 @@ impl UserAgent {
         };
         entry.waiting.clear();
         entry.wants_lane = false;
+        let loss = entry.loss.as_deref().cloned();
         let mut keys: Vec<_> = entry.outgoing.values().copied().collect();
         keys.sort_unstable();
         for key in keys {
@@ -50,6 +51,7 @@ impl UserAgent {
                     self.push_event(UserAgentEvent::DeliveryUnknown {
                         message: key,
                         message_id,
+                        reason: loss.clone(),
                     });
                 }
                 self.forget_outgoing(key);

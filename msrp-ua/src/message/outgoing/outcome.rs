@@ -227,7 +227,7 @@ impl UserAgent {
         }
     }
 
-    /// The session of a message is over: tells what is not known of it.
+    /// The session of a message is over: tells what is not known of it, and why.
     pub(crate) fn abandon_outgoing(&mut self, key: OutgoingKey) {
         self.stop_outgoing(key);
         if let Some(outgoing) = self.outgoing.remove(&key)
@@ -235,9 +235,14 @@ impl UserAgent {
             && !outgoing.message.quiet
             && !outgoing.delivered
         {
+            let loss = self
+                .sessions
+                .get(outgoing.session)
+                .and_then(|entry| entry.loss.as_deref());
             self.push_event(UserAgentEvent::DeliveryUnknown {
                 message: key,
                 message_id: outgoing.message_id,
+                reason: loss.cloned(),
             });
         }
     }

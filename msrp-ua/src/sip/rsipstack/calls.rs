@@ -399,7 +399,7 @@ impl Core {
         if let Ok(ack) = compose::inside(&self.config, &other.dialog, Method::Ack, seq) {
             exchange::acknowledge(&self.sockets, ack, other.hop());
         }
-        self.send_bye(other, None);
+        self.send_bye(Purpose::Nobody, other, None);
     }
 
     pub(super) fn reinvite(&mut self, id: CallId, offer: &Bytes) -> Result<(), SipError> {
@@ -555,7 +555,7 @@ impl Core {
         call.unacknowledged.retain(|other| *other != server);
         if let Some(reason) = call.bye.take() {
             if let Some(call) = self.forget(id) {
-                self.send_bye(call, reason.as_deref());
+                self.send_bye(Purpose::Bye(id), call, reason.as_deref());
             }
             return;
         }
@@ -584,7 +584,7 @@ impl Core {
         }
         if let Some(reason) = call.bye.take() {
             if let Some(call) = self.forget(id) {
-                self.send_bye(call, reason.as_deref());
+                self.send_bye(Purpose::Bye(id), call, reason.as_deref());
             }
             return;
         }
@@ -608,20 +608,23 @@ impl Core {
             return Ok(());
         }
         if let Some(call) = self.forget(id) {
-            self.send_bye(call, reason);
+            self.send_bye(Purpose::Bye(id), call, reason);
         }
         Ok(())
     }
 
-    fn send_bye(&mut self, mut call: Call, reason: Option<&str>) {
+    fn send_bye(&mut self, purpose: Purpose, mut call: Call, reason: Option<&str>) {
         let seq = call.dialog.next_seq();
         let Ok(mut request) = compose::inside(&self.config, &call.dialog, Method::Bye, seq) else {
+            if let Purpose::Bye(call) = purpose {
+                self.tell(SipInput::ByeAnswered { call });
+            }
             return;
         };
         if let Some(reason) = reason {
             fields::push(&mut request.headers, "Reason", reason);
         }
-        self.send(Purpose::Nobody, request, call.hop());
+        self.send(purpose, request, call.hop());
     }
 
     /// A call cannot go on: the peer is told, in case that it hears, and the user agent.
@@ -635,7 +638,7 @@ impl Core {
         if let Some(open) = call.offer {
             drop(self.reply(open, &SipReply::new(487), Some(&call.dialog.local_tag)));
         }
-        self.send_bye(call, Some(&reason));
+        self.send_bye(Purpose::Nobody, call, Some(&reason));
         self.tell(SipInput::Ended {
             call: id,
             answer: Some(answer),

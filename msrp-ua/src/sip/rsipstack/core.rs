@@ -45,7 +45,8 @@ pub(super) enum Purpose {
     Register,
     /// The REGISTER that takes the registration back.
     Unregister,
-    /// BYE and CANCEL: nobody waits for what is said to it.
+    Bye(CallId),
+    /// A request whose answer nobody waits for.
     Nobody,
 }
 
@@ -392,6 +393,7 @@ impl Core {
             }),
             Purpose::Register => self.register_answered(response),
             Purpose::Unregister => self.unregistered(),
+            Purpose::Bye(call) => self.tell(SipInput::ByeAnswered { call }),
             Purpose::Nobody => {}
         }
     }
@@ -439,7 +441,9 @@ impl Core {
                 None => return false,
             },
             Purpose::Register | Purpose::Unregister => self.registering.next_seq(),
-            Purpose::Page(_) | Purpose::Nobody => super::dialog::seq(&request).unwrap_or(0) + 1,
+            Purpose::Page(_) | Purpose::Bye(_) | Purpose::Nobody => {
+                super::dialog::seq(&request).unwrap_or(0) + 1
+            }
         };
         fields::remove(&mut request.headers, "CSeq");
         fields::push(&mut request.headers, "CSeq", format!("{seq} {}", request.method));

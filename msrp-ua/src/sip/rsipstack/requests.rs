@@ -241,7 +241,8 @@ impl Core {
                 drop(self.reply(invite, &SipReply::new(487), tag));
                 self.tell(SipInput::Cancelled { call: id });
             }
-            _ if call.bye.is_some() => {}
+            // Ours, that waited for the ACK, needs no answer any more.
+            _ if call.bye.is_some() => self.tell(SipInput::ByeAnswered { call: id }),
             _ => self.tell(SipInput::Ended {
                 call: id,
                 answer: reason,
