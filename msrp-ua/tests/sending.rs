@@ -228,7 +228,11 @@ fn at_the_end_of_a_session_it_is_told_of_what_nothing_is_known() {
         .events
         .iter()
         .map(|event| match event {
-            UserAgentEvent::DeliveryUnknown { message, message_id } => (*message, message_id.to_string()),
+            UserAgentEvent::DeliveryUnknown {
+                message,
+                message_id,
+                reason: None,
+            } => (*message, message_id.to_string()),
             other => panic!("{other:?}"),
         })
         .collect();

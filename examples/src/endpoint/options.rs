@@ -48,6 +48,10 @@ pub struct EndpointOptions {
     /// The password for the relays, or @FILE in which it stands. [default: that of --password]
     #[arg(long, value_name = "PASSWORD", help_heading = "MSRP")]
     pub relay_password: Option<String>,
+    /// How long a session that has lost its connection is tried to be had again; then what was not confirmed is told, and the
+    /// session ends. 0 does not try. [default: 20]
+    #[arg(long, value_name = "SECONDS", help_heading = "MSRP")]
+    pub recovery_time: Option<u32>,
     /// Accept files that others offer, into this folder. Without it files are refused.
     #[arg(long, value_name = "DIR", help_heading = "Files")]
     pub save_dir: Option<PathBuf>,

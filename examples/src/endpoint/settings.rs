@@ -4,6 +4,7 @@ use std::{
     fs,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use msrp_core::{
@@ -39,6 +40,8 @@ pub struct EndpointSettings {
     pub relays: Vec<Uri>,
     /// User and password for the relays.
     pub relay_credentials: Option<(String, String)>,
+    /// How long a session that has lost its connection is tried to be had again.
+    pub recovery_time: Option<Duration>,
     /// Where accepted files go.
     pub save_dir: Option<PathBuf>,
     /// The largest file that is accepted.
@@ -156,6 +159,9 @@ impl EndpointSettings {
             host: options.host,
             relay_credentials: relay_password.map(|password| (relay_user, password)),
             relays,
+            recovery_time: options
+                .recovery_time
+                .map(|seconds| Duration::from_secs(seconds.into())),
             save_dir: options.save_dir,
             max_file: options.max_file,
             fingerprint,

@@ -66,13 +66,20 @@ pub(super) async fn start(settings: &EndpointSettings) -> Result<Started, Failur
         .map(Identity::fingerprint)
         .into_iter()
         .collect();
+    let mut calls = CallConfig::new()
+        .with_fingerprints(fingerprints)
+        .with_identity(party(settings));
+    if let Some(time) = settings.recovery_time {
+        let attempts = if time.is_zero() {
+            0
+        } else {
+            calls.recovery_attempts
+        };
+        calls = calls.with_recovery(attempts, time);
+    }
     let config = UserAgentConfig::new(settings.reached_at(), settings.msrp.address.port(), tls)
         .allow_plain_auth(true)
-        .calls(
-            CallConfig::new()
-                .with_fingerprints(fingerprints)
-                .with_identity(party(settings)),
-        );
+        .calls(calls);
     let mut agent = UserAgent::new(Instant::now(), config, seed);
     agent.set_calendar(SystemTime::now());
     let mut driver = Driver::new(agent, DriverConfig::new(), TokioRuntime::current());

@@ -32,6 +32,7 @@ async fn a_call_begins_rings_and_ends_from_either_side() {
             };
             from.perform(SipAction::Bye { call, reason: None }).await;
             assert_eq!(to.ended().await, None);
+            from.bye_answered(call).await;
             from.silent().await;
             to.silent().await;
         }

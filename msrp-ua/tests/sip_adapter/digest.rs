@@ -223,8 +223,10 @@ async fn calls_and_messages_answer_a_proxy_and_a_peer() {
         ),
     )
     .await;
-    let (again, _) = peer.request_of("BYE").await;
+    let (again, from) = peer.request_of("BYE").await;
     assert_eq!(again.get("CSeq"), "5 BYE");
+    peer.send(from, &again.response("200 OK", "", "", "")).await;
+    alice.bye_answered(call).await;
 
     let to = SipParty::new(peer.uri());
     let page = SipPage::new(PageId::outgoing(1), alice.party(), to, "text/plain", "hello");

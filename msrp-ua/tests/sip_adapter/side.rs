@@ -121,6 +121,14 @@ impl Side {
         }
     }
 
+    /// Our BYE has been answered.
+    pub(crate) async fn bye_answered(&mut self, bye: CallId) {
+        match self.next().await {
+            SipInput::ByeAnswered { call } if call == bye => {}
+            other => panic!("{}: {other:?}", self.name),
+        }
+    }
+
     pub(crate) async fn ended(&mut self) -> Option<msrp_ua::sip::SipAnswer> {
         match self.next().await {
             SipInput::Ended { answer, .. } => answer,

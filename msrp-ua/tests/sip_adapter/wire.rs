@@ -154,6 +154,7 @@ async fn a_bye_of_the_callee_waits_for_the_ack() {
         .await;
     let (bye, from) = peer.request_of("BYE").await;
     peer.send(from, &bye.response("200 OK", "", "", "")).await;
+    bob.bye_answered(call).await;
     bob.silent().await;
 }
 
