@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use msrp_core::{
@@ -67,6 +67,8 @@ pub(super) async fn start(settings: &EndpointSettings) -> Result<Started, Failur
         .into_iter()
         .collect();
     let mut calls = CallConfig::new()
+        // The adapter has waited for the answers to BYE before.
+        .with_farewell_time(Duration::from_secs(1))
         .with_fingerprints(fingerprints)
         .with_identity(party(settings));
     if let Some(time) = settings.recovery_time {
