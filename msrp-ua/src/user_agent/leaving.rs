@@ -95,7 +95,7 @@ impl UserAgent {
         while byes.front().is_some_and(|&(until, _)| until <= now) {
             byes.pop_front();
         }
-        let heard = byes.is_empty() && self.calls.len() == 0;
+        let heard = byes.is_empty() && self.call_count() == 0;
         if heard && matches!(self.leaving.stage, Stage::Farewell(_)) {
             self.close_connections();
         }
