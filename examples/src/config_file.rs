@@ -28,6 +28,35 @@ pub fn options<O: CommandFactory + FromArgMatches>() -> Result<O, Failure> {
     }
 }
 
+/// As [`options`], once more for a program that runs already: nothing ends it.
+///
+/// # Errors
+/// [`Failure::Asked`].
+pub fn options_again<O: CommandFactory + FromArgMatches>() -> Result<O, Failure> {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    merged(O::command(), &arguments)?
+        .and_then(|matches| O::from_arg_matches(&matches))
+        .map_err(|error| Failure::Asked(error.to_string().trim_end().to_owned()))
+}
+
+/// A secret, or what stands in the file that is named by `@FILE`.
+///
+/// # Errors
+/// [`Failure::Asked`].
+pub fn secret(flag: &str, text: &str) -> Result<String, Failure> {
+    let secret = match text.strip_prefix('@') {
+        Some(path) => fs::read_to_string(path)
+            .map_err(|error| Failure::asked(flag, format!("cannot read {path}: {error}")))?
+            .trim_end_matches(['\r', '\n'])
+            .to_owned(),
+        None => text.to_owned(),
+    };
+    if secret.is_empty() {
+        return Err(Failure::asked(flag, "it is empty"));
+    }
+    Ok(secret)
+}
+
 /// What the command line says, and then the file.
 fn merged(
     command: Command,

@@ -7,6 +7,9 @@ use msrp_ua::{RelayAccount, sip::SipParty};
 
 use crate::{identity::UriParts, outcome::CodeTable, pager::UDP_LIMIT, rate::Rate};
 
+/// A hundred years: what may take longer than anything is worth waiting for takes so long.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// What is done with a message that is too large for a MESSAGE by UDP, where the way is not known to be safe from
 /// congestion (RFC 3428 §8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -183,75 +186,75 @@ impl GatewayConfig {
 
     /// How long a MESSAGE is known again when its sender sends it once more. Default 64 s.
     pub fn repeat_window(mut self, time: Duration) -> Self {
-        self.repeat_window = time;
+        self.repeat_window = time.min(LONGEST);
         self
     }
 
     /// How long a message may wait, in either direction; an `Expires` may shorten it. Default 5 min.
     pub fn message_timeout(mut self, time: Duration) -> Self {
-        self.message_timeout = time;
+        self.message_timeout = time.min(LONGEST);
         self
     }
 
     /// How long nothing may be said in a session before it is ended. Default 10 min.
     pub fn session_timeout(mut self, time: Duration) -> Self {
-        self.session_timeout = time;
+        self.session_timeout = time.min(LONGEST);
         self
     }
 
     /// How long a session may last. Default 12 h.
     pub fn session_life(mut self, time: Duration) -> Self {
-        self.session_life = time;
+        self.session_life = time.min(LONGEST);
         self
     }
 
     /// How long a callee may take to answer. Default 60 s.
     pub fn setup_timeout(mut self, time: Duration) -> Self {
-        self.setup_timeout = time;
+        self.setup_timeout = time.min(LONGEST);
         self
     }
 
     /// How long the answer to a MESSAGE that goes into an open session waits for what MSRP says of it; then it is 202.
     /// Zero: it is 202 at once. Default 400 ms, which is below the time after which UDP repeats a request.
     pub fn answer_hold(mut self, time: Duration) -> Self {
-        self.answer_hold = time;
+        self.answer_hold = time.min(LONGEST);
         self
     }
 
     /// The same for a MESSAGE that has to wait for its session to be set up. Default zero.
     pub fn setup_hold(mut self, time: Duration) -> Self {
-        self.setup_hold = time;
+        self.setup_hold = time.min(LONGEST);
         self
     }
 
     /// How long the report about a message is waited for that a relay has accepted; then it counts as
     /// [accepted](crate::Outcome::Accepted). Default 30 s.
     pub fn report_timeout(mut self, time: Duration) -> Self {
-        self.report_timeout = time;
+        self.report_timeout = time.min(LONGEST);
         self
     }
 
     /// How long a policy may take to answer. Default 10 s.
     pub fn lookup_timeout(mut self, time: Duration) -> Self {
-        self.lookup_timeout = time;
+        self.lookup_timeout = time.min(LONGEST);
         self
     }
 
     /// How long nobody is called again who could not be reached, where the answer has no `Retry-After`. Default 30 s.
     pub fn backoff(mut self, time: Duration) -> Self {
-        self.backoff = time;
+        self.backoff = time.min(LONGEST);
         self
     }
 
     /// How long it is remembered that somebody takes no sessions, or not a media type. Default 10 min.
     pub fn learned_for(mut self, time: Duration) -> Self {
-        self.learned_for = time;
+        self.learned_for = time.min(LONGEST);
         self
     }
 
     /// The longest `Retry-After` of an answer to a MESSAGE that is waited for. Default 20 s.
     pub fn max_retry_after(mut self, time: Duration) -> Self {
-        self.max_retry_after = time;
+        self.max_retry_after = time.min(LONGEST);
         self
     }
 

@@ -77,6 +77,12 @@ impl UserAgentConfig {
         self
     }
 
+    /// Changes what is said of calls.
+    pub fn change_calls(mut self, change: impl FnOnce(CallConfig) -> CallConfig) -> Self {
+        self.calls = change(self.calls);
+        self
+    }
+
     /// Whether session URIs are `msrps`.
     pub fn uses_tls(&self) -> bool {
         self.tls

@@ -1,8 +1,6 @@
 //! The program from its settings to its end.
 
-use std::{io::Write, sync::Arc, time::Duration};
-
-use tokio::signal::unix::{SignalKind, signal};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Settings,
@@ -12,7 +10,7 @@ use super::{
 use crate::{
     endpoint::{Endpoint, Event, Policy},
     failure::Failure,
-    http::{self, Guard},
+    program::{self, EndSignals},
     runtime,
 };
 
@@ -30,13 +28,8 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
 }
 
 async fn serve(settings: &Settings) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::Ran(error.to_string());
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let socket = std::net::TcpListener::bind(settings.http)
-        .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
-        .map_err(|error| Failure::Asked(format!("--http http://{}: {error}", settings.http)))?;
-    let address = socket.local_addr().map_err(failed)?;
+    let mut end = EndSignals::heard()?;
+    let site = settings.http.open()?;
     let policy = Policy {
         auto_answer: settings.auto_answer,
         one_at_a_time: false,
@@ -52,20 +45,18 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         max_upload: settings.max_upload,
         spool_dir: Arc::new(settings.spool_dir.clone()),
     };
-    let guard = Guard::new(settings.token.clone(), "--token");
-    let server = tokio::spawn(http::serve(socket, routes::router(api, guard), CONNECTIONS));
-    announce(&Event::listening(format!("http://{address}")))?;
+    program::announce([&site.url])?;
+    let server = site.serve(CONNECTIONS, |guard| routes::router(api, guard));
     let outcome = loop {
         tokio::select! {
             event = events.recv() => match event {
-                Some(event @ Event::Listening { .. }) => announce(&event)?,
+                Some(Event::Listening { url, .. }) => program::announce([url])?,
                 Some(event) => {
                     ring.push(&event);
                 }
                 None => break Err(Failure::Ran("the user agent has ended".to_owned())),
             },
-            _ = terminate.recv() => break Ok(()),
-            _ = interrupt.recv() => break Ok(()),
+            () = end.next() => break Ok(()),
         }
     };
     let telling = async {
@@ -79,15 +70,4 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     }
     server.abort();
     outcome
-}
-
-/// Programs wait for these lines.
-fn announce(event: &Event) -> Result<(), Failure> {
-    let Event::Listening { text, .. } = event else {
-        return Ok(());
-    };
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{text}")
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::Ran(format!("standard output: {error}")))
 }

@@ -3,22 +3,10 @@
 use std::process::ExitCode;
 
 use msrp_examples::{
-    chat::{Options, Settings, run},
-    config_file, logging,
+    chat::{Settings, run},
+    program,
 };
 
 fn main() -> ExitCode {
-    let outcome = config_file::options::<Options>()
-        .and_then(Settings::new)
-        .and_then(|settings| {
-            logging::start();
-            run(&settings)
-        });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("msrp-chat: {failure}");
-            ExitCode::from(failure.code())
-        }
-    }
+    program::main("msrp-chat", Settings::new, run)
 }

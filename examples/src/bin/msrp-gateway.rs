@@ -4,22 +4,12 @@ use std::process::ExitCode;
 
 use msrp_examples::{
     config_file,
-    gateway::{Options, Settings, run},
-    logging,
+    gateway::{Settings, run},
+    program,
 };
 
 fn main() -> ExitCode {
-    let outcome = config_file::options::<Options>()
-        .and_then(Settings::new)
-        .and_then(|settings| {
-            logging::start();
-            run(&settings)
-        });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("msrp-gateway: {failure}");
-            ExitCode::from(failure.code())
-        }
-    }
+    program::main("msrp-gateway", Settings::new, |settings| {
+        run(settings, || config_file::options_again().and_then(Settings::new))
+    })
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use msrp_examples::{
     failure::Failure,
-    logging,
+    logging, program,
     relay::{Options, Settings, check, run},
 };
 
@@ -22,11 +22,5 @@ fn main() -> ExitCode {
                 run(&settings)
             }
         });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("msrp-relay: {failure}");
-            ExitCode::from(failure.code())
-        }
-    }
+    program::ended("msrp-relay", outcome)
 }

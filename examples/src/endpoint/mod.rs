@@ -34,7 +34,7 @@ use msrp_ua::{
 };
 use tokio::sync::mpsc;
 
-pub(crate) use self::settings::{is_sip_uri, secret};
+pub(crate) use self::settings::is_sip_uri;
 pub use self::{
     event::{Content, Direction, Event, FileEnd, FileInfo, Party, Status},
     files::PreparedFile,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::reach::ReachOptions;
+
 /// Who the user agent is, where it listens, and whom it trusts.
 #[derive(Clone, Debug, Default, Args)]
 pub struct EndpointOptions {
@@ -16,9 +18,9 @@ pub struct EndpointOptions {
     /// My name for people.
     #[arg(long, value_name = "NAME")]
     pub display_name: Option<String>,
-    /// Where to listen for SIP: udp://IP:PORT, tcp://IP:PORT or tls://IP:PORT. May be repeated; port 0 takes a free one.
-    #[arg(long, value_name = "URL", help_heading = "SIP")]
-    pub sip: Vec<String>,
+    /// Where it is reached, and whom it trusts.
+    #[command(flatten)]
+    pub reach: ReachOptions,
     /// The SIP server through which requests go, such as "sip:proxy.example.com;transport=tcp".
     #[arg(long, value_name = "SIPURI", help_heading = "SIP")]
     pub proxy: Option<String>,
@@ -31,13 +33,6 @@ pub struct EndpointOptions {
     /// The user that the password belongs to. [default: the user in --aor]
     #[arg(long, value_name = "NAME", help_heading = "SIP")]
     pub user: Option<String>,
-    /// Where to accept MSRP: msrp://IP:PORT for TCP, msrps://IP:PORT for TLS. [default: msrp:// at the address of the first
-    /// --sip, on a free port]
-    #[arg(long, value_name = "URL", help_heading = "MSRP")]
-    pub msrp: Option<String>,
-    /// The name or address by which others reach this machine; needed where --msrp or --sip listens on all addresses.
-    #[arg(long, value_name = "NAME", help_heading = "MSRP")]
-    pub host: Option<String>,
     /// A relay to be reached through, such as "msrps://relay.example.com:2855;tcp". May be repeated: a chain, the nearest
     /// first.
     #[arg(long, value_name = "URI", help_heading = "MSRP")]
@@ -61,16 +56,7 @@ pub struct EndpointOptions {
     /// Trust the relay whose certificate has this SHA-256 fingerprint, such as "AB:CD:…", as msrp-relay prints it.
     #[arg(long, value_name = "HEX", help_heading = "TLS")]
     pub fingerprint: Option<String>,
-    /// Roots (PEM) that the certificates of relays, SIP servers and peers have to chain to.
-    #[arg(long, value_name = "FILE", help_heading = "TLS")]
-    pub ca: Option<PathBuf>,
     /// Trust every certificate: for trying out. Whoever is in between can read and change everything.
     #[arg(long, help_heading = "TLS")]
     pub insecure: bool,
-    /// My certificate chain (PEM), for tls:// and msrps://. Without it one is made that others know by its fingerprint in SDP.
-    #[arg(long, value_name = "FILE", help_heading = "TLS")]
-    pub cert: Option<PathBuf>,
-    /// The private key (PEM) of the certificate.
-    #[arg(long, value_name = "FILE", help_heading = "TLS")]
-    pub key: Option<PathBuf>,
 }

@@ -4,6 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+use crate::reach::ReachOptions;
+
+/// A year, in seconds: longer than anything may take.
+const LONGEST: u64 = 365 * 24 * 3600;
+
 /// What becomes of messages that are too long for a MESSAGE by UDP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Long {
@@ -20,8 +25,8 @@ pub enum Long {
 ///
 /// A MESSAGE that a route is about goes into an MSRP session, for which its target is called; an INVITE that a route is about is
 /// answered, and what is said in its session leaves as MESSAGEs. Every listener that is ready prints one line, `listening on
-/// udp://127.0.0.1:5060`, on standard output; everything else goes to standard error. SIGTERM (or SIGINT) lets what is under way
-/// finish and ends.
+/// udp://127.0.0.1:5060`, on standard output; everything else goes to standard error. SIGHUP reads the routes in the file given
+/// by --config again, and certificates; sessions stay. SIGTERM (or SIGINT) lets what is under way finish and ends.
 #[derive(Clone, Debug, Default, Parser)]
 #[command(
     name = "msrp-gateway",
@@ -32,17 +37,9 @@ pub struct Options {
     /// Configuration file (TOML).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where to listen for SIP: udp://IP:PORT, tcp://IP:PORT or tls://IP:PORT. May be repeated, UDP and TCP on one address;
-    /// port 0 takes a free one.
-    #[arg(long, value_name = "URL")]
-    pub sip: Vec<String>,
-    /// Where to accept MSRP: msrp://IP:PORT for TCP, msrps://IP:PORT for TLS. [default: msrp:// at the address of the first
-    /// --sip, on a free port]
-    #[arg(long, value_name = "URL")]
-    pub msrp: Option<String>,
-    /// The name or address by which others reach this machine; needed where --msrp or --sip listens on all addresses.
-    #[arg(long, value_name = "NAME")]
-    pub host: Option<String>,
+    /// Where it is reached, and whom it trusts.
+    #[command(flatten)]
+    pub reach: ReachOptions,
     /// What is carried, and by which way: a glob on the Request-URI's user@host, and the SIP URI where requests to it go first.
     /// May be repeated, the first that matches wins; what matches none gets 404.
     #[arg(long, value_name = "PATTERN=SIPURI")]
@@ -73,35 +70,26 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t)]
     pub long: Long,
     /// How long nothing may be said in a session. [default: 600]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=LONGEST), value_name = "SECONDS")]
     pub session_timeout: Option<u64>,
     /// How long a message may wait. [default: 300]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=LONGEST), value_name = "SECONDS")]
     pub message_timeout: Option<u64>,
     /// How long a callee may take to answer. [default: 60]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=LONGEST), value_name = "SECONDS")]
     pub setup_timeout: Option<u64>,
     /// Messages of one conversation that may wait, each way. [default: 100]
-    #[arg(long, value_name = "N")]
-    pub queue: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    pub queue: Option<u32>,
     /// Requests of one sender in a second; a burst may have four times as many. [default: 50]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     pub sender_rate: Option<u32>,
     /// The same from one sender to one target. [default: 20]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     pub pair_rate: Option<u32>,
     /// The same of all. [default: 10000]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     pub rate: Option<u32>,
-    /// Certificate chain (PEM) for tls:// and msrps://. Without it one is made that others know by its fingerprint in SDP.
-    #[arg(long, value_name = "FILE")]
-    pub cert: Option<PathBuf>,
-    /// The private key (PEM) of the certificate.
-    #[arg(long, value_name = "FILE")]
-    pub key: Option<PathBuf>,
-    /// Roots (PEM) that the certificates of relays, SIP servers and peers have to chain to.
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
     /// Where the operator's HTTP server listens, such as http://127.0.0.1:9092.
     #[arg(long, value_name = "URL")]
     pub admin: Option<String>,
@@ -110,6 +98,6 @@ pub struct Options {
     #[arg(long, value_name = "TOKEN")]
     pub admin_token: Option<String>,
     /// How long SIGTERM lets what is under way go on. [default: 10]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(0..=LONGEST), value_name = "SECONDS")]
     pub drain: Option<u64>,
 }

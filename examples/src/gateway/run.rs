@@ -1,14 +1,15 @@
 //! The program from its settings to its end.
 
-use std::{io::Write, net::TcpListener, time::Duration};
+use std::time::Duration;
 
 use msrp_gateway::{GatewayCommand, GatewayEvent, Outcome};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
 use super::{Settings, admin, start};
 use crate::{
     failure::Failure,
-    http::{self, Guard},
+    http::Site,
+    program::{self, EndSignals},
     runtime,
 };
 
@@ -18,46 +19,40 @@ const HTTP_CONNECTIONS: usize = 64;
 /// How long connections may take to be closed, after everything has its outcome.
 const CLOSING: Duration = Duration::from_secs(2);
 
-/// Runs the gateway until a signal ends it.
+/// Runs the gateway until a signal ends it. SIGHUP has the settings read again by `reread`: routes and certificates are as
+/// these say from then on.
 ///
 /// # Errors
 /// [`Failure`].
-pub fn run(settings: &Settings) -> Result<(), Failure> {
-    runtime::run(serve(settings))
+pub fn run(settings: &Settings, reread: impl Fn() -> Result<Settings, Failure>) -> Result<(), Failure> {
+    runtime::run(serve(settings, reread))
 }
 
-async fn serve(settings: &Settings) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::Ran(error.to_string());
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let socket = settings
-        .admin
-        .map(|address| {
-            TcpListener::bind(address)
-                .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
-                .map_err(|error| Failure::Asked(format!("--admin http://{address}: {error}")))
-        })
-        .transpose()?;
+async fn serve(settings: &Settings, reread: impl Fn() -> Result<Settings, Failure>) -> Result<(), Failure> {
+    let mut end = EndSignals::heard()?;
+    let mut hangup = program::heard(SignalKind::hangup())?;
+    let admin = settings.admin.as_ref().map(Site::open).transpose()?;
     let mut started = start::start(settings)?;
-    if let Some(socket) = socket {
-        let address = socket.local_addr().map_err(failed)?;
-        let guard = Guard::new(settings.admin_token.clone(), "--admin-token");
-        tokio::spawn(http::serve(
-            socket,
-            admin::router(started.handle.clone(), guard),
-            HTTP_CONNECTIONS,
-        ));
-        started.urls.push(format!("http://{address}"));
+    if let Some(site) = admin {
+        started.urls.push(site.url.clone());
+        let handle = started.handle.clone();
+        site.serve(HTTP_CONNECTIONS, |guard| admin::router(handle, guard));
     }
-    announce(&started.urls)?;
+    program::announce(&started.urls)?;
     loop {
         tokio::select! {
             event = started.events.recv() => match event {
                 Some(event) => log(&event),
                 None => return Err(Failure::Ran("the gateway has ended".to_owned())),
             },
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                let changed = async { started.change(settings, &reread()?).await };
+                match changed.await {
+                    Ok(()) => tracing::info!("routes and certificates read again"),
+                    Err(error) => tracing::error!(%error, "not read again; the old ones stay"),
+                }
+            }
+            () = end.next() => break,
         }
     }
     tracing::info!("what is under way finishes");
@@ -84,7 +79,12 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         tracing::warn!("not everything has come to its end");
     }
     started.sip.shutdown().await;
-    let closing = started.handle.shutdown(CLOSING);
+    let closing = async {
+        started.handle.shutdown(CLOSING).await;
+        while let Some(event) = started.events.recv().await {
+            log(&event);
+        }
+    };
     let _late = tokio::time::timeout(CLOSING * 2, closing).await;
     Ok(())
 }
@@ -131,13 +131,4 @@ fn log(event: &GatewayEvent) {
         }
         _ => {}
     }
-}
-
-/// Programs wait for these lines.
-fn announce(urls: &[String]) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    urls.iter()
-        .try_for_each(|url| writeln!(out, "listening on {url}"))
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::Ran(format!("standard output: {error}")))
 }

@@ -2,6 +2,7 @@
 
 mod guard;
 mod refusal;
+mod site;
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
@@ -13,7 +14,11 @@ use hyper_util::{
 };
 use tokio::sync::Semaphore;
 
-pub use self::{guard::Guard, refusal::Refusal};
+pub use self::{
+    guard::Guard,
+    refusal::Refusal,
+    site::{OpenSite, Site},
+};
 pub(crate) use self::{
     guard::check,
     refusal::{no_such_method, no_such_path},

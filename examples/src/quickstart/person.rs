@@ -6,7 +6,10 @@ use msrp_core::grammar::Uri;
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{PATIENCE, Trouble, relay::password_of};
-use crate::endpoint::{Endpoint, EndpointOptions, EndpointSettings, Event, Policy, Status};
+use crate::{
+    endpoint::{Endpoint, EndpointOptions, EndpointSettings, Event, Policy, Status},
+    reach::ReachOptions,
+};
 
 /// Somebody, seen from the story.
 pub(super) struct Person {
@@ -31,11 +34,14 @@ impl Person {
         let aor = format!("sip:{name}@127.0.0.1");
         let options = EndpointOptions {
             aor: Some(aor),
-            sip: vec!["udp://127.0.0.1:0".to_owned()],
+            reach: ReachOptions {
+                sip: vec!["udp://127.0.0.1:0".to_owned()],
+                ca: Some(roots.to_owned()),
+                ..ReachOptions::default()
+            },
             relay: relays.iter().map(|uri| uri.as_str().to_owned()).collect(),
             relay_password: Some(password_of(name)),
             save_dir: Some(folder.join(name)),
-            ca: Some(roots.to_owned()),
             ..EndpointOptions::default()
         };
         let policy = Policy {

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Gateway, conversation::Conversation, reply::busy, timers::Due};
+use super::{
+    Gateway,
+    conversation::Conversation,
+    reply::busy,
+    timers::{Due, LAST_WORDS},
+};
 use crate::{
     error::GatewayError,
     event::{ConversationId, GatewayEvent, Outcome},
@@ -161,12 +166,7 @@ impl Gateway {
         for job in self.pager.give_up() {
             self.on_job_over(job, 503, "Shutting Down");
         }
-        let messages: Vec<_> = self
-            .messages
-            .iter()
-            .filter(|(_, message)| !message.paged)
-            .map(|(&number, _)| number)
-            .collect();
+        let messages: Vec<_> = self.messages.keys().copied().collect();
         for number in messages {
             self.settle(number, &Outcome::failed(503, "Shutting Down"));
         }
@@ -181,6 +181,15 @@ impl Gateway {
         }
         self.drained = true;
         self.due.remove(&(until, Due::Drain));
+        if self.by_session.is_empty() {
+            self.end_all();
+        } else {
+            self.due.insert((self.now + LAST_WORDS, Due::Drained));
+        }
+    }
+
+    /// Ends all sessions.
+    pub(super) fn end_all(&mut self) {
         let ids: Vec<_> = self.conversations.keys().copied().collect();
         for id in ids {
             self.end_sessions(id, "Shutting Down");

@@ -9,6 +9,9 @@ use crate::{event::MessageNumber, identity::Aor, memory::Memory};
 /// How long a request is on its way at the most (64 times T1, RFC 3261 §17.2.2).
 const TRANSACTION: Duration = Duration::from_secs(32);
 
+/// How keys begin that are made of identifiers for notifications.
+const IDENTIFIER: &str = "i ";
+
 /// MESSAGEs that came of late.
 #[derive(Debug)]
 pub(crate) struct Repeats(Memory<String, Repeat>);
@@ -48,7 +51,10 @@ pub(crate) fn keys(sender: &Aor, page: &SipPage, imdn_id: Option<&str>) -> (Opti
         .header("Call-ID")
         .zip(page.header("CSeq"))
         .map(|(call_id, seq)| format!("t {sender} {call_id} {seq}"));
-    (transaction, imdn_id.map(|id| format!("i {sender} {id}")))
+    (
+        transaction,
+        imdn_id.map(|id| format!("{IDENTIFIER}{sender} {id}")),
+    )
 }
 
 impl Repeats {
@@ -83,6 +89,14 @@ impl Repeats {
             state: RepeatState::Pending,
         };
         self.0.learn(now, key, repeat, window.max(TRANSACTION));
+    }
+
+    /// The message has failed: whoever sends it once more under its identifier wants it to be tried once more. The request
+    /// itself stays known.
+    pub(crate) fn failed(&mut self, keys: &[String]) {
+        for key in keys.iter().filter(|key| key.starts_with(IDENTIFIER)) {
+            self.0.forget(key);
+        }
     }
 
     pub(crate) fn set(&mut self, now: Instant, keys: &[String], state: RepeatState) {

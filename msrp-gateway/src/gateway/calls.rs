@@ -118,6 +118,7 @@ impl Gateway {
             aor: request.target.clone(),
             party: request.to.clone(),
             request_uri: request.request_uri.clone(),
+            preferred: None,
             route,
         };
         let room = {
@@ -125,6 +126,7 @@ impl Gateway {
                 aor: request.sender.clone(),
                 party: request.from.clone(),
                 request_uri: self.address_of(&request.from.uri, &request.sender),
+                preferred: None,
                 route: Route::new(),
             };
             let room = self.page_room(&page, &session, &request.trail);
@@ -144,7 +146,10 @@ impl Gateway {
         if conversation.legs.len() >= self.config.max_devices {
             return self.refuse_call(request.call, SipReply::new(486));
         }
-        conversation.page = page;
+        conversation.page = End {
+            preferred: conversation.page.preferred.take(),
+            ..page
+        };
         conversation.session.party = request.from;
         conversation.trail = request.trail;
         let answer = CallAnswer::new()
@@ -193,7 +198,9 @@ impl Gateway {
         leg.ready = self.agent.is_ready(stream.session);
         leg.was_ready = leg.ready;
         self.by_session.insert(stream.session, id);
-        self.away.forget(&conversation.session.aor);
+        let callee = conversation.session.aor.clone();
+        self.away.forget(&(callee.clone(), None));
+        self.away.forget(&(callee, Some(conversation.page.aor.clone())));
         self.stats.sessions += 1;
         let event = GatewayEvent::Opened {
             conversation: id,
@@ -285,6 +292,9 @@ impl Gateway {
             return;
         };
         let leg = conversation.legs.remove(at);
+        if let Some(key) = &leg.long {
+            self.long.remove(key);
+        }
         self.dirty.insert(id);
         if let Some(session) = leg.session {
             let event = GatewayEvent::Closed {

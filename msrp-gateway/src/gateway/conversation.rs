@@ -32,6 +32,8 @@ pub(crate) struct End {
     pub(crate) party: SipParty,
     /// The Request-URI of what goes there.
     pub(crate) request_uri: String,
+    /// What is tried first instead of it: the device that has written last.
+    pub(crate) preferred: Option<String>,
     /// By which way.
     pub(crate) route: Route,
 }
@@ -74,6 +76,8 @@ pub(crate) struct Conversation {
     pub(crate) composing: Option<ForSession>,
     /// The same in the other direction.
     pub(crate) page_composing: Option<JobId>,
+    /// Until then the page side knows that somebody writes, and need not be told again.
+    pub(crate) active_until: Option<Instant>,
     /// Answers in a row that say that the page side is not to be had.
     pub(crate) permanent: u32,
     pub(crate) created: Instant,
@@ -100,6 +104,7 @@ impl Conversation {
             setup: None,
             composing: None,
             page_composing: None,
+            active_until: None,
             permanent: 0,
             created: now,
             touched: now,
@@ -120,6 +125,10 @@ impl Conversation {
         self.legs.iter_mut().find(|leg| leg.session == Some(session))
     }
 }
+
+/// Under what a message of the session side is known again: the key of its conversation, its identifier, and a digest of what it
+/// says, as there are peers that give several messages one name.
+pub(crate) type KnownAs = (String, MessageId, u64);
 
 /// What became of a message of the session side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,10 +209,10 @@ pub(crate) struct Message {
     /// It goes as a MESSAGE, because its target does not speak MSRP.
     pub(crate) paged: bool,
     /// Where it is under way.
-    pub(crate) sends: Vec<(SessionId, OutgoingKey)>,
+    pub(crate) sends: Vec<Sent>,
     /// A session ended before its outcome was known.
     pub(crate) lost: bool,
-    /// A relay has it.
+    /// A relay has it, of a session that has ended since.
     pub(crate) accepted: bool,
     /// What was said against it.
     pub(crate) failure: Option<(u16, String, Vec<SipHeader>)>,
@@ -213,6 +222,20 @@ impl Message {
     pub(crate) fn octets(&self) -> usize {
         self.body.len()
     }
+
+    /// Whether somebody on the way has it.
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.accepted || self.sends.iter().any(|sent| sent.accepted)
+    }
+}
+
+/// A message that is under way in a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    pub(crate) session: SessionId,
+    pub(crate) key: OutgoingKey,
+    /// A relay has it.
+    pub(crate) accepted: bool,
 }
 
 /// What a MESSAGE of ours is sent for.
@@ -223,7 +246,7 @@ pub(crate) enum Origin {
         conversation: ConversationId,
         session: SessionId,
         message: MessageNumber,
-        message_id: MessageId,
+        known_as: KnownAs,
         kind: Kind,
         came_at: Instant,
         octets: usize,
@@ -233,5 +256,8 @@ pub(crate) enum Origin {
     /// A MESSAGE whose target does not speak MSRP.
     Page(MessageNumber),
     /// A notification or a notice of ours; nobody is told what becomes of it.
-    Own,
+    Own {
+        conversation: ConversationId,
+        octets: usize,
+    },
 }

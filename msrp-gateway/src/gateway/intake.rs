@@ -155,15 +155,16 @@ impl Gateway {
                     return self.answer_page_request(*page, reply);
                 }
                 let key = self.policies.sender.key(&page.sender, &page.target);
-                if self.by_key.contains_key(&key) {
-                    return self.accept_page(*page, route, None);
-                }
                 let query = RouteQuery {
                     direction: Direction::ToPages,
                     request_uri: page.page.from.uri.clone(),
                     target: page.sender.clone(),
                     sender: page.target.clone(),
                 };
+                // Those that came before it may wait still.
+                if self.by_key.contains_key(&key) && !self.parked.asks(&query) {
+                    return self.accept_page(*page, route, None);
+                }
                 self.ask_route(query, Request::Back(page, route));
             }
             (Request::Call(call), Routing::Carry(route)) => match self.objection(&call.request_uri, &route) {

@@ -5,6 +5,7 @@ use std::{
     time::Instant,
 };
 
+use hashbrown::HashMap;
 use msrp_core::node::{Action, Ticket};
 
 use super::{Gateway, intake::Request, timers::Due};
@@ -18,6 +19,7 @@ const MAX_PARKED: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct Parked {
     questions: BTreeMap<Ticket, Question>,
+    by_query: HashMap<RouteQuery, Ticket, foldhash::fast::RandomState>,
     waiting: usize,
     next: u64,
 }
@@ -31,6 +33,11 @@ struct Question {
 }
 
 impl Parked {
+    /// Whether an answer to this is awaited.
+    pub(super) fn asks(&self, query: &RouteQuery) -> bool {
+        self.by_query.contains_key(query)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.waiting
     }
@@ -38,6 +45,7 @@ impl Parked {
     /// All that waits.
     pub(super) fn take_all(&mut self) -> Vec<Request> {
         self.waiting = 0;
+        self.by_query.clear();
         std::mem::take(&mut self.questions)
             .into_values()
             .flat_map(|question| question.requests)
@@ -48,12 +56,8 @@ impl Parked {
 impl Gateway {
     /// Asks for the way of a request, and goes on with it when the way is known.
     pub(super) fn ask_route(&mut self, query: RouteQuery, request: Request) {
-        let asked = self
-            .parked
-            .questions
-            .values_mut()
-            .find(|asked| asked.query == query);
-        if let Some(asked) = asked {
+        let ticket = self.parked.by_query.get(&query);
+        if let Some(asked) = ticket.and_then(|ticket| self.parked.questions.get_mut(ticket)) {
             if self.parked.waiting >= MAX_PARKED {
                 return self.refuse(request, super::reply::busy(self.config.lookup_timeout));
             }
@@ -76,6 +80,7 @@ impl Gateway {
                 let until = self.now + self.config.lookup_timeout;
                 self.due.insert((until, Due::Lookup(ticket)));
                 self.parked.waiting += 1;
+                self.parked.by_query.insert(query.clone(), ticket);
                 let question = Question {
                     query,
                     until,
@@ -101,6 +106,7 @@ impl Gateway {
         let Some(question) = self.parked.questions.remove(&ticket) else {
             return;
         };
+        self.parked.by_query.remove(&question.query);
         self.parked.waiting = self.parked.waiting.saturating_sub(question.requests.len());
         self.due.remove(&(question.until, Due::Lookup(ticket)));
         for request in question.requests {

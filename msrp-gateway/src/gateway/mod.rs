@@ -22,10 +22,13 @@ use std::{
 };
 
 use hashbrown::HashMap;
-use msrp_core::{grammar::MessageId, node::Action, rng::IdSource};
+use msrp_core::{
+    node::{Action, Fingerprint},
+    rng::IdSource,
+};
 use msrp_ua::{
     OutgoingKey, SessionId, UserAgent, UserAgentConfig,
-    call::StreamProfile,
+    call::{CallConfig, StreamProfile},
     sip::{CallId, SipInput},
 };
 
@@ -35,7 +38,7 @@ pub use self::{
 };
 use self::{
     answers::Repeats,
-    conversation::{Conversation, Message, Origin, Recent},
+    conversation::{Conversation, KnownAs, Message, Origin, Recent},
     lookups::Parked,
     timers::Due,
 };
@@ -125,15 +128,17 @@ pub struct Gateway {
     pub(crate) by_session: HashMap<SessionId, ConversationId, foldhash::fast::RandomState>,
     pub(crate) messages: BTreeMap<MessageNumber, Message>,
     pub(crate) sent: HashMap<OutgoingKey, MessageNumber, foldhash::fast::RandomState>,
+    /// Long messages of which not all has left, and whose they are.
+    pub(crate) long: HashMap<OutgoingKey, ConversationId, foldhash::fast::RandomState>,
     pub(crate) pager: Pager<Origin>,
     pub(crate) to_sessions: Load,
     pub(crate) to_pages: Load,
     pub(crate) repeats: Repeats,
     /// Messages of sessions that were taken of late, by the key of their conversation: what is sent again is not translated
     /// twice.
-    pub(crate) taken: Memory<(String, MessageId), Recent>,
-    /// Whom not to call for a while, and what to answer instead.
-    pub(crate) away: Memory<Aor, u16>,
+    pub(crate) taken: Memory<KnownAs, Recent>,
+    /// Whom not to call for a while, and what to answer instead; some do not want to be called by one caller only.
+    pub(crate) away: Memory<(Aor, Option<Aor>), u16>,
     /// Who takes no sessions.
     pub(crate) page_only: Memory<Aor, ()>,
     /// Which targets take no message/cpim, and which no word of who is writing.
@@ -182,7 +187,7 @@ impl Gateway {
         // Reports are owed for all that waits to be sent on, so all that must be remembered.
         let agent = agent
             .remembered(config.queue.messages.saturating_add(64))
-            .calls(Self::call_config(&config));
+            .change_calls(|calls| Self::calls(calls, &config));
         let limit = config.remembered;
         Self {
             agent: UserAgent::new(now, agent, ids.fork_seed()),
@@ -197,6 +202,7 @@ impl Gateway {
             by_session: HashMap::default(),
             messages: BTreeMap::new(),
             sent: HashMap::default(),
+            long: HashMap::default(),
             pager: Pager::new(config.max_retry_after),
             to_sessions: Load::default(),
             to_pages: Load::default(),
@@ -239,6 +245,11 @@ impl Gateway {
         self.agent.set_authority(host, port);
     }
 
+    /// Sets the fingerprints of our certificate, as [`UserAgent::set_fingerprints`].
+    pub fn set_fingerprints(&mut self, fingerprints: Vec<Fingerprint>) {
+        self.agent.set_fingerprints(fingerprints);
+    }
+
     /// The configuration.
     pub fn config(&self) -> &GatewayConfig {
         &self.config
@@ -276,8 +287,8 @@ impl Gateway {
             .with_conversation(false)
     }
 
-    fn call_config(config: &GatewayConfig) -> msrp_ua::call::CallConfig {
-        msrp_ua::call::CallConfig::new()
+    fn calls(calls: CallConfig, config: &GatewayConfig) -> CallConfig {
+        calls
             .with_max_calls(config.max_conversations.saturating_mul(2))
             .with_setup_timeout(config.setup_timeout)
             // A session whose peer does not come back soon is given up; what it leaves goes into a new one.

@@ -82,9 +82,19 @@ impl Gateway {
     }
 
     fn send_own(&mut self, message: &Message, from: SipParty, content_type: &str, body: bytes::Bytes) {
-        let Some(conversation) = self.conversations.get(&message.conversation) else {
+        let id = message.conversation;
+        let Some(conversation) = self.conversations.get(&id) else {
             return;
         };
+        let octets = body.len();
+        if !self
+            .config
+            .queue
+            .has_room(conversation.to_pages, self.to_pages, octets)
+        {
+            tracing::debug!(conversation = %id, "no room to tell a sender what became of a message");
+            return;
+        }
         let end = &conversation.page;
         let mut page = SipPage::new(PageId::outgoing(0), from, end.party.clone(), content_type, body);
         page.request_uri.clone_from(&end.request_uri);
@@ -92,13 +102,21 @@ impl Gateway {
         page.headers.extend(Self::trail_headers(&conversation.trail));
         let (target, safe) = (end.request_uri.clone(), end.route.congestion_safe);
         if self.fits(&mut page, safe) {
+            if let Some(conversation) = self.conversations.get_mut(&id) {
+                conversation.to_pages.add(octets);
+            }
+            self.to_pages.add(octets);
             self.pager.push(
                 &target,
                 Job {
-                    origin: Origin::Own,
+                    origin: Origin::Own {
+                        conversation: id,
+                        octets,
+                    },
                     parts: VecDeque::from([page]),
                     instead: None,
                     expires_at: self.now + self.config.message_timeout,
+                    fallback: None,
                     retries: 2,
                 },
             );

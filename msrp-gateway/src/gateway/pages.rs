@@ -20,6 +20,7 @@ use super::{
 use crate::{
     clock::time_left,
     event::{ConversationId, MessageNumber, Outcome},
+    identity::{Aor, UriParts},
     policy::{Direction, Route, RouteQuery},
     translate::{Kind, transfer},
 };
@@ -87,6 +88,9 @@ impl Gateway {
     pub(super) fn answer_page_request(&mut self, request: PageRequest, reply: SipReply) {
         let state = RepeatState::Answered(reply.code);
         self.repeats.set(self.now, &request.repeat, state);
+        if reply.code >= 300 {
+            self.repeats.failed(&request.repeat);
+        }
         self.answer(request.page.page, reply);
     }
 
@@ -134,6 +138,8 @@ impl Gateway {
         conversation.session.route = route;
         conversation.session.party = page.to.clone();
         conversation.page.party = page.from.clone();
+        conversation.page.preferred = reply_to(page, &request.sender)
+            .filter(|uri| !is_sips(&conversation.page.request_uri) || is_sips(uri));
         conversation.trail = request.trail.clone();
         if kind == Kind::Composing {
             self.pass_composing(id, page, &body);
@@ -160,12 +166,14 @@ impl Gateway {
                 aor: request.sender.clone(),
                 request_uri: self.address_of(&page.from.uri, &request.sender),
                 party: page.from.clone(),
+                preferred: None,
                 route: back.unwrap_or_default(),
             },
             End {
                 aor: request.target.clone(),
                 request_uri: page.request_uri.clone(),
                 party: page.to.clone(),
+                preferred: None,
                 route,
             },
         );
@@ -253,8 +261,8 @@ impl Gateway {
     }
 
     /// Where an answer to somebody goes: to the address that they gave, unless that names nobody.
-    pub(super) fn address_of(&self, uri: &str, aor: &crate::Aor) -> String {
-        match crate::Aor::parse(uri) {
+    pub(super) fn address_of(&self, uri: &str, aor: &Aor) -> String {
+        match Aor::parse(uri) {
             Ok(named) if !named.is_anonymous() => uri.to_owned(),
             _ => aor.to_string(),
         }
@@ -279,6 +287,31 @@ impl Gateway {
         self.conversations.insert(id, conversation);
         Ok(id)
     }
+}
+
+/// The URI at which the device that has sent a MESSAGE wants to be answered (a GRUU, for example): one of its user's own, and with
+/// nothing in it that leads elsewhere.
+fn reply_to(page: &SipPage, sender: &Aor) -> Option<String> {
+    let value = page.header("Reply-To")?.trim();
+    let uri = match value.split_once('<') {
+        Some((_, rest)) => rest.split_once('>')?.0,
+        // Without brackets parameters are those of the header field (RFC 3261 §20).
+        None => value.split(';').next()?.trim_end(),
+    };
+    let harmless = |parameter: &str| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        ["gr", "ob", "transport", "user"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name))
+    };
+    let (_, rest) = uri.rsplit_once('@')?;
+    let own = Aor::parse(uri).is_ok_and(|aor| aor == *sender);
+    (own && !sender.is_anonymous() && !uri.contains('?') && rest.split(';').skip(1).all(harmless))
+        .then(|| uri.to_owned())
+}
+
+fn is_sips(uri: &str) -> bool {
+    UriParts::parse(uri).is_ok_and(|parts| parts.is_sips())
 }
 
 /// What a MESSAGE says, taken out of its wrapping, where it can be read.

@@ -1,17 +1,24 @@
 //! Out of sessions: messages become MESSAGEs, and their senders are told what became of those.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    hash::BuildHasher,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use msrp_core::grammar::{MessageId, StatusCode};
 use msrp_ua::{
     IncomingKey, SessionId,
+    composing::{ComposingState, IsComposing},
     sip::{PageId, SipAnswer, SipHeader, SipPage},
+    xml::XmlLimits,
 };
 
 use super::{
     Gateway,
-    conversation::{End, Origin, Recent, Trail},
+    conversation::{End, KnownAs, Origin, Recent, Trail},
+    timers::{Due, LAST_WORDS},
 };
 use crate::{
     config::Oversize,
@@ -20,6 +27,12 @@ use crate::{
     pager::{Answered, Job, UDP_LIMIT, wire_size},
     translate::{ForPage, FromSession, Kind, bare},
 };
+
+/// How often who writes is told anew where the status does not say, at the most often, and at the most seldom (RFC 3994 §3.3, §7).
+const DEFAULT_REFRESH: Duration = Duration::from_secs(120);
+const MIN_REFRESH: Duration = Duration::from_secs(60);
+const MAX_REFRESH: Duration = Duration::from_secs(3_600);
+const REFRESH_LEEWAY: Duration = Duration::from_secs(10);
 
 impl Gateway {
     pub(super) fn on_message(
@@ -45,11 +58,18 @@ impl Gateway {
         let Some((id, conversation)) = id.zip(conversation) else {
             return self.report(session, key, 480, "No Conversation");
         };
-        let known_as = (conversation.key.clone(), message_id);
+        let digest = foldhash::quality::FixedState::default().hash_one((content_type, &*body));
+        let known_as = (conversation.key.clone(), message_id, digest);
         if let Some(&recent) = self.taken.recall(now, &known_as) {
             return self.on_repeated(session, key, recent);
         }
         let kind = Kind::of(content_type, &body);
+        if self.draining.is_some() && kind != Kind::Composing {
+            let reason = "Shutting Down";
+            self.report(session, key, 503, reason);
+            let source = Source::Session(session, message_id);
+            return self.tell(number, id, source, &Outcome::failed(503, reason), now);
+        }
         if kind == Kind::Content {
             conversation.touched = now;
             conversation.spoken = true;
@@ -80,7 +100,7 @@ impl Gateway {
         if kind == Kind::Composing {
             // Nobody is told what becomes of it (RFC 3994 §4).
             self.report(session, key, 200, "");
-            return self.page_composing(id, session, number, message_id, parts);
+            return self.page_composing(id, session, number, known_as, parts);
         }
         let octets = body.len();
         let Some(conversation) = self.conversations.get_mut(&id) else {
@@ -99,13 +119,15 @@ impl Gateway {
         conversation.to_pages.add(octets);
         self.to_pages.add(octets);
         let target = conversation.page.request_uri.clone();
+        let fallback = conversation.page.preferred.is_some().then(|| target.clone());
         // Who has just said something is not writing any more.
         let composing = conversation.page_composing.take();
+        conversation.active_until = None;
         let origin = Origin::Session {
             conversation: id,
             session,
             message: number,
-            message_id,
+            known_as: known_as.clone(),
             kind,
             came_at: now,
             octets,
@@ -114,7 +136,9 @@ impl Gateway {
         if let Some(job) = composing {
             self.pager.withdraw(job);
         }
-        let job = self.pager.push(&target, self.job(origin, parts, instead));
+        let mut job = self.job(origin, parts, instead);
+        job.fallback = fallback;
+        let job = self.pager.push(&target, job);
         let window = self.config.message_timeout + self.config.session_timeout + self.config.repeat_window;
         self.taken.learn(now, known_as, Recent::UnderWay(job), window);
     }
@@ -125,6 +149,7 @@ impl Gateway {
             parts,
             instead,
             expires_at: self.now + self.config.message_timeout,
+            fallback: None,
             retries: 2,
         }
     }
@@ -149,7 +174,7 @@ impl Gateway {
         id: ConversationId,
         session: SessionId,
         message: MessageNumber,
-        message_id: MessageId,
+        known_as: KnownAs,
         parts: VecDeque<SipPage>,
     ) {
         let now = self.now;
@@ -159,6 +184,11 @@ impl Gateway {
         if !conversation.spoken || self.no_composing.recall(now, &conversation.page.aor).is_some() {
             return;
         }
+        let active_until = parts.front().and_then(|part| known_until(now, &part.body));
+        if active_until.is_some() && conversation.active_until.is_some_and(|known| known > now) {
+            return;
+        }
+        conversation.active_until = active_until;
         // The newest word replaces one that has not been sent.
         if let Some(job) = conversation.page_composing.take() {
             self.pager.withdraw(job);
@@ -168,7 +198,7 @@ impl Gateway {
             conversation: id,
             session,
             message,
-            message_id,
+            known_as,
             kind: Kind::Composing,
             came_at: now,
             octets: 0,
@@ -284,6 +314,15 @@ impl Gateway {
                     self.no_cpim.learn(self.now, target, (), self.config.learned_for);
                 }
             }
+            Answered::Elsewhere(job) => {
+                let id = match self.pager.get_mut(job).map(|job| &job.origin) {
+                    Some(Origin::Session { conversation, .. }) => *conversation,
+                    _ => return,
+                };
+                if let Some(conversation) = self.conversations.get_mut(&id) {
+                    conversation.page.preferred = None;
+                }
+            }
             Answered::Over(job, it) => {
                 self.forget_composing(job, &it.origin);
                 self.on_job_over(*it, answer.code, &answer.reason);
@@ -307,13 +346,22 @@ impl Gateway {
             _ => Outcome::failed(sip, reason),
         };
         match job.origin {
-            Origin::Own => {}
+            Origin::Own {
+                conversation: id,
+                octets,
+            } => {
+                self.to_pages.remove(octets);
+                if let Some(conversation) = self.conversations.get_mut(&id) {
+                    conversation.to_pages.remove(octets);
+                }
+                self.dirty.insert(id);
+            }
             Origin::Page(number) => self.settle(number, &outcome),
             Origin::Session {
                 conversation: id,
                 session,
                 message,
-                message_id,
+                known_as,
                 kind,
                 came_at,
                 octets,
@@ -328,7 +376,6 @@ impl Gateway {
                 }
                 if let Some(conversation) = self.conversations.get_mut(&id) {
                     conversation.to_pages.remove(octets);
-                    let known_as = (conversation.key.clone(), message_id);
                     if let Some(recent) = self.taken.recall_mut(self.now, &known_as) {
                         *recent = Recent::Over(sip);
                     }
@@ -337,14 +384,13 @@ impl Gateway {
                         _ => conversation.permanent + u32::from(is_permanent(sip)),
                     };
                     if conversation.permanent >= self.config.permanent_failures {
-                        conversation.permanent = 0;
-                        self.end_sessions(id, "Nobody There");
+                        self.due.insert((self.now + LAST_WORDS, Due::NobodyThere(id)));
                     }
                 }
                 self.tell(
                     message,
                     id,
-                    Source::Session(session, message_id),
+                    Source::Session(session, known_as.1),
                     &outcome,
                     came_at,
                 );
@@ -354,6 +400,11 @@ impl Gateway {
     }
 
     fn composing_over(&mut self, id: ConversationId, sip: u16) {
+        if !(200..300).contains(&sip)
+            && let Some(conversation) = self.conversations.get_mut(&id)
+        {
+            conversation.active_until = None;
+        }
         if sip == 415
             && let Some(conversation) = self.conversations.get(&id)
         {
@@ -362,6 +413,17 @@ impl Gateway {
                 .learn(self.now, target, (), self.config.learned_for);
         }
     }
+}
+
+/// Until when somebody who is told this knows that the other one writes; none where it says the contrary. A bit of the interval is
+/// left for the way, so that what is told anew is told before it ends.
+fn known_until(now: Instant, body: &Bytes) -> Option<Instant> {
+    let status = IsComposing::parse(body, &XmlLimits::default()).ok()?;
+    if status.state == ComposingState::Idle {
+        return None;
+    }
+    let interval = status.refresh.unwrap_or(DEFAULT_REFRESH);
+    Some(now + interval.clamp(MIN_REFRESH, MAX_REFRESH) - REFRESH_LEEWAY)
 }
 
 /// The parts of a message, and what is sent instead where the first form is refused.
@@ -376,7 +438,8 @@ fn page_of(page: &End, session: &End, trail: &Trail, content: &ForPage) -> SipPa
         content.content_type.clone(),
         content.body.clone(),
     );
-    it.request_uri.clone_from(&page.request_uri);
+    it.request_uri
+        .clone_from(page.preferred.as_ref().unwrap_or(&page.request_uri));
     it.route.clone_from(&page.route.via);
     it.headers.clone_from(&content.headers);
     it.headers.extend(Gateway::trail_headers(trail));

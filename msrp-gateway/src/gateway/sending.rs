@@ -8,7 +8,7 @@ use msrp_ua::{
 
 use super::{
     Gateway,
-    conversation::{Leg, Message},
+    conversation::{Leg, Message, Sent},
     timers::Due,
 };
 use crate::{
@@ -114,8 +114,13 @@ impl Gateway {
                     leg.in_flight += 1;
                     if octets > ONE_CHUNK {
                         leg.long = Some(key);
+                        self.long.insert(key, id);
                     }
-                    message.sends.push((session, key));
+                    message.sends.push(Sent {
+                        session,
+                        key,
+                        accepted: false,
+                    });
                     self.sent.insert(key, number);
                 }
                 Err(failure) => {
@@ -141,7 +146,8 @@ impl Gateway {
         if message.accepted {
             return self.settle(number, &Outcome::Accepted);
         }
-        if std::mem::take(&mut message.lost) && message.tries < MAX_TRIES && !draining {
+        let in_time = message.expires_at > self.now;
+        if std::mem::take(&mut message.lost) && message.tries < MAX_TRIES && in_time && !draining {
             message.failure = None;
             if let Some(conversation) = self.conversations.get_mut(&id) {
                 conversation.flying.remove(&number);
@@ -176,8 +182,8 @@ impl Gateway {
         }
         let octets = message.octets();
         self.to_sessions.remove(octets);
-        for &(session, key) in &message.sends {
-            self.forget_send(id, session, key);
+        for sent in &message.sends {
+            self.forget_send(id, sent.session, sent.key);
         }
         if let Some(conversation) = self.conversations.get_mut(&id) {
             conversation.to_session.remove(octets);
@@ -202,6 +208,9 @@ impl Gateway {
         if !message.open.is_empty() {
             let state = super::answers::RepeatState::Answered(reply.code);
             self.repeats.set(self.now, &message.repeat, state);
+        }
+        if !outcome.is_success() {
+            self.repeats.failed(&message.repeat);
         }
         for &page in &message.open {
             self.answer(page, reply.clone());
@@ -245,31 +254,26 @@ impl Gateway {
     }
 
     /// A message is not under way in a leg any more; nothing is said of its outcome. Answers which it is.
-    fn end_send(&mut self, key: OutgoingKey) -> Option<(MessageNumber, SessionId)> {
+    fn end_send(&mut self, key: OutgoingKey) -> Option<(MessageNumber, Sent)> {
         let number = self.sent.remove(&key)?;
         let message = self.messages.get_mut(&number)?;
-        let at = message.sends.iter().position(|&(_, other)| other == key)?;
-        let (session, _) = message.sends.remove(at);
+        let at = message.sends.iter().position(|sent| sent.key == key)?;
+        let sent = message.sends.remove(at);
         let id = message.conversation;
-        self.forget_send(id, session, key);
+        self.forget_send(id, sent.session, key);
         self.dirty.insert(id);
-        Some((number, session))
+        Some((number, sent))
     }
 
     /// All of a long message has left, or no more of it will.
     pub(super) fn on_left(&mut self, key: OutgoingKey) {
-        let holder = self.sent.get(&key).and_then(|number| self.messages.get(number));
-        let ids: Vec<_> = match holder {
-            Some(message) => vec![message.conversation],
-            // It has its outcome from another leg: rare, and few conversations have such a leg.
-            None => self.conversations.keys().copied().collect(),
+        let Some(id) = self.long.remove(&key) else {
+            return;
         };
-        for id in ids {
-            let legs = self.conversations.get_mut(&id).map(|it| &mut it.legs);
-            if let Some(leg) = legs.and_then(|legs| legs.iter_mut().find(|leg| leg.long == Some(key))) {
-                leg.long = None;
-                self.dirty.insert(id);
-            }
+        let legs = self.conversations.get_mut(&id).map(|it| &mut it.legs);
+        if let Some(leg) = legs.and_then(|legs| legs.iter_mut().find(|leg| leg.long == Some(key))) {
+            leg.long = None;
+            self.dirty.insert(id);
         }
     }
 
@@ -281,17 +285,16 @@ impl Gateway {
         let Some(message) = self.messages.get_mut(&number) else {
             return;
         };
-        let session = message
-            .sends
-            .iter()
-            .find(|(_, other)| *other == key)
-            .map(|(session, _)| *session);
-        let conversation = self.conversations.get_mut(&message.conversation);
-        let leg = conversation
-            .zip(session)
+        let sent = message.sends.iter_mut().find(|sent| sent.key == key);
+        let leg = self
+            .conversations
+            .get_mut(&message.conversation)
+            .zip(sent.as_ref().map(|sent| sent.session))
             .and_then(|(it, session)| it.leg_mut(session));
         if leg.is_some_and(|leg| leg.relayed) {
-            message.accepted = true;
+            if let Some(sent) = sent {
+                sent.accepted = true;
+            }
             if message.report_at.is_none() {
                 let at = self.now + self.config.report_timeout;
                 message.report_at = Some(at);
@@ -311,13 +314,12 @@ impl Gateway {
 
     /// A message was refused in one leg.
     pub(super) fn on_failed(&mut self, key: OutgoingKey, code: StatusCode) {
-        let Some((number, session)) = self.end_send(key) else {
+        let Some((number, sent)) = self.end_send(key) else {
             return;
         };
         let Some(message) = self.messages.get_mut(&number) else {
             return;
         };
-        message.accepted = false;
         if matches!(code.as_u16(), 481 | 506) {
             message.lost = true;
         } else {
@@ -327,7 +329,7 @@ impl Gateway {
                 let types = self
                     .conversations
                     .get_mut(&message.conversation)
-                    .and_then(|it| it.leg_mut(session))
+                    .and_then(|it| it.leg_mut(sent.session))
                     .map(|leg| leg.accept_types.clone());
                 headers.extend(types.map(|types| SipHeader::new("Accept", types)));
             }
@@ -338,9 +340,10 @@ impl Gateway {
 
     /// The session of a message ended first.
     pub(super) fn on_unknown(&mut self, key: OutgoingKey) {
-        if let Some((number, _)) = self.end_send(key) {
+        if let Some((number, sent)) = self.end_send(key) {
             if let Some(message) = self.messages.get_mut(&number) {
                 message.lost = true;
+                message.accepted |= sent.accepted;
             }
             self.finish_if_over(number);
         }
@@ -357,8 +360,8 @@ impl Gateway {
                 Some(message) => message
                     .sends
                     .iter()
-                    .filter(|(other, _)| *other == session)
-                    .map(|&(_, key)| key)
+                    .filter(|sent| sent.session == session)
+                    .map(|sent| sent.key)
                     .collect(),
                 None => continue,
             };

@@ -10,13 +10,14 @@ use msrp_ua::{
 use super::{Gateway, conversation::Origin, timers::Due};
 use crate::{
     event::{ConversationId, GatewayEvent, MessageNumber, Outcome},
+    identity::Aor,
     outcome::{SetupOutcome, setup_outcome},
     pager::Job,
     translate::Kind,
 };
 
 /// Header fields of the first MESSAGE that the INVITE has too (row GW-22).
-const CARRIED: [&str; 2] = ["Subject", "Priority"];
+const CARRIED: [&str; 3] = ["Subject", "Priority", "In-Reply-To"];
 
 /// Header fields of a MESSAGE that is sent on as a MESSAGE.
 const SENT_ON: [&str; 12] = [
@@ -62,13 +63,20 @@ impl Gateway {
             self.settle(number, &Outcome::failed(503, "Shutting Down"));
         } else if self.page_only.recall(now, callee).is_some() {
             self.send_as_page(id, number);
-        } else if let Some(&code) = self.away.recall(now, callee) {
+        } else if let Some(code) = self.is_away(callee, &conversation.page.aor) {
             self.settle(number, &Outcome::failed(code, "Not Called Again So Soon"));
         } else {
             self.call(id, number);
             return false;
         }
         true
+    }
+
+    /// What is answered for somebody who is not called again so soon.
+    fn is_away(&self, callee: &Aor, caller: &Aor) -> Option<u16> {
+        [None, Some(caller.clone())]
+            .into_iter()
+            .find_map(|caller| self.away.recall(self.now, &(callee.clone(), caller)).copied())
     }
 
     fn call(&mut self, id: ConversationId, number: MessageNumber) {
@@ -114,7 +122,7 @@ impl Gateway {
             self.by_call.remove(&call);
         }
         let messages: Vec<_> = conversation.waiting.iter().copied().collect();
-        let callee = conversation.session.aor.clone();
+        let (callee, caller) = (conversation.session.aor.clone(), conversation.page.aor.clone());
         let has_legs = !conversation.legs.is_empty();
         self.stats.setups_failed += 1;
         let event = GatewayEvent::SetupFailed {
@@ -143,8 +151,14 @@ impl Gateway {
             }
             SetupOutcome::Failed(code) => {
                 let time = retry_after.unwrap_or(self.config.backoff);
-                self.away
-                    .learn(self.now, callee, code, time.min(self.config.learned_for));
+                // Who has refused one caller may want another.
+                let caller = (code == 403).then_some(caller);
+                self.away.learn(
+                    self.now,
+                    (callee, caller),
+                    code,
+                    time.min(self.config.learned_for),
+                );
                 for number in messages {
                     self.settle(number, &Outcome::failed(code, reason.clone()));
                 }
@@ -190,6 +204,7 @@ impl Gateway {
                 parts: VecDeque::from([page]),
                 instead: None,
                 expires_at,
+                fallback: None,
                 retries: 2,
             },
         );

@@ -4,11 +4,15 @@ use std::time::{Duration, Instant};
 
 use msrp_core::node::Ticket;
 
-use super::Gateway;
+use super::{Gateway, conversation::Message};
 use crate::event::{ConversationId, MessageNumber, Outcome};
 
 /// How often what holds no longer is forgotten.
 const SWEEP: Duration = Duration::from_secs(10);
+
+/// How long a session goes on in which somebody has just been told what became of a message: a BYE may be faster than what is
+/// said before by MSRP.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// What is due.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,8 +29,12 @@ pub(crate) enum Due {
     Lookup(Ticket),
     /// What is remembered is to be looked through.
     Sweep,
+    /// Sessions are over whose phone is not to be had.
+    NobodyThere(ConversationId),
     /// What is under way has had its time.
     Drain,
+    /// Everything has its outcome, and whoever waited for that has had the time to hear of it.
+    Drained,
 }
 
 impl Gateway {
@@ -54,17 +62,26 @@ impl Gateway {
 
     fn on_due(&mut self, due: Due) {
         match due {
-            Due::Expiry(number) => self.settle(number, &Outcome::failed(408, "Waited Too Long")),
+            Due::Expiry(number) => self.on_expiry(number),
             Due::Answer(number) => self.answer_accepted(number),
             Due::Report(number) => {
-                if self.messages.get(&number).is_some_and(|it| it.accepted) {
+                if self.messages.get(&number).is_some_and(Message::is_accepted) {
                     self.settle(number, &Outcome::Accepted);
                 }
             }
             Due::Idle(id) => self.on_idle(id),
             Due::Lookup(ticket) => self.on_lookup_timeout(ticket),
             Due::Sweep => self.sweep(),
+            Due::NobodyThere(id) => self.on_nobody_there(id),
             Due::Drain => self.give_up(),
+            Due::Drained => self.end_all(),
+        }
+    }
+
+    /// What has been sent is waited for: it may arrive. It is not sent again, see [`finish_if_over`](Self::finish_if_over).
+    fn on_expiry(&mut self, number: MessageNumber) {
+        if self.messages.get(&number).is_some_and(|it| it.sends.is_empty()) {
+            self.settle(number, &Outcome::failed(408, "Waited Too Long"));
         }
     }
 
@@ -87,10 +104,21 @@ impl Gateway {
         conversation.touched = self.now;
         conversation.idle_at = self.now + self.config.session_timeout;
         self.due.insert((conversation.idle_at, Due::Idle(id)));
-        if conversation.waiting.is_empty() && conversation.flying.is_empty() {
+        // Nor is a session ended in which somebody waits to be told what became of a message.
+        if conversation.to_session.messages == 0 && conversation.to_pages.messages == 0 {
             self.end_sessions(id, reason);
         }
         self.dirty.insert(id);
+    }
+
+    fn on_nobody_there(&mut self, id: ConversationId) {
+        if let Some(conversation) = self.conversations.get_mut(&id)
+            && conversation.permanent >= self.config.permanent_failures
+        {
+            conversation.permanent = 0;
+            self.end_sessions(id, "Nobody There");
+            self.dirty.insert(id);
+        }
     }
 
     fn arm_sweep(&mut self) {

@@ -34,6 +34,8 @@ pub(crate) struct Job<O> {
     pub(crate) parts: VecDeque<SipPage>,
     /// What is sent instead, once, where the first form gets 415.
     pub(crate) instead: Option<Box<SipPage>>,
+    /// The Request-URI that is tried where nobody is at that of the parts.
+    pub(crate) fallback: Option<String>,
     /// When it has waited for too long. What is being sent has no such time.
     pub(crate) expires_at: Instant,
     /// How often it may be sent again after an answer with `Retry-After`.
@@ -49,6 +51,8 @@ pub(crate) enum Answered<O> {
     GoesOn,
     /// The first form was refused by 415, the other is sent: the target does not take that type.
     Unwrapped(JobId),
+    /// Nobody is at the first Request-URI; it goes to the other.
+    Elsewhere(JobId),
     /// The job is over, this being the answer to its last part, or to the one that failed.
     Over(JobId, Box<Job<O>>),
 }
@@ -127,7 +131,9 @@ impl<O> Pager<O> {
 
     /// Takes back a job of which nothing has been sent.
     pub(crate) fn withdraw(&mut self, id: JobId) -> Option<Job<O>> {
-        if self.under_way.values().any(|&under_way| under_way == id) {
+        let (target, _) = self.jobs.get(&id)?;
+        let lane = self.lanes.get(target)?;
+        if lane.busy && lane.queue.front() == Some(&id) {
             return None;
         }
         self.remove(id)
@@ -223,6 +229,15 @@ impl<O> Pager<O> {
             self.due.insert((job.expires_at, Due::Expiry(id)));
             self.mark(&target);
             return Answered::Unwrapped(id);
+        } else if matches!(answer.code, 404 | 410 | 480)
+            && let Some(uri) = job.fallback.take()
+        {
+            for part in job.parts.iter_mut().chain(job.instead.as_deref_mut()) {
+                part.request_uri.clone_from(&uri);
+            }
+            self.due.insert((job.expires_at, Due::Expiry(id)));
+            self.mark(&target);
+            return Answered::Elsewhere(id);
         } else if let Some(rest) = answer.retry_after
             && may_retry(answer.code)
             && job.retries > 0
@@ -275,13 +290,15 @@ impl<O> Pager<O> {
         None
     }
 
-    /// Gives up all that has not been sent yet.
+    /// Gives up everything. Answers to what is under way come too late.
     pub(crate) fn give_up(&mut self) -> Vec<Job<O>> {
-        let mut ids: Vec<_> = self.jobs.keys().copied().collect();
-        ids.sort_unstable();
-        let busy: Vec<_> = self.under_way.values().copied().collect();
-        ids.retain(|id| !busy.contains(id));
-        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+        self.under_way.clear();
+        self.ready.clear();
+        self.due.clear();
+        self.lanes.clear();
+        let mut jobs: Vec<_> = self.jobs.drain().collect();
+        jobs.sort_unstable_by_key(|&(id, _)| id);
+        jobs.into_iter().map(|(_, (_, job))| job).collect()
     }
 }
 

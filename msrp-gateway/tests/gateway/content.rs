@@ -4,11 +4,15 @@ use std::collections::VecDeque;
 
 use msrp_gateway::{
     GatewayConfig, Oversize, UDP_LIMIT,
-    policy::{Direction, Route, Routes, SplitText, TrustFrom},
+    policy::{
+        ContentError, ContentPolicy, Direction, ForPage, ForSession, FromPage, FromSession, Route, Routes,
+        SplitText, StandardContent, TrustFrom,
+    },
     wire_size,
 };
 use msrp_ua::{
     OutgoingMessage, UserAgentEvent,
+    cpim::Wrapping,
     sip::{PageId, SipAnswer, SipParty},
 };
 
@@ -393,5 +397,80 @@ fn what_has_expired_is_not_sent() {
         [world.code(short), world.code(long), world.code(dead)],
         [Some(202), Some(202), Some(480)]
     );
+    world.assert_over();
+}
+
+/// What an operator writes who has HTML converted for those who take only text.
+struct AsText(StandardContent);
+
+impl ContentPolicy for AsText {
+    fn to_session(&mut self, page: &FromPage<'_>, peer: &Wrapping) -> Result<ForSession, ContentError> {
+        let html = page.content_type.starts_with("text/html");
+        match self.0.to_session(page, peer) {
+            Err(ContentError::Type(_)) if html => {
+                let text = String::from_utf8_lossy(page.body)
+                    .replace("<b>", "")
+                    .replace("</b>", "");
+                let mut plain = page.clone();
+                let body = text.into();
+                (plain.content_type, plain.body) = ("text/plain;charset=UTF-8", &body);
+                self.0.to_session(&plain, peer)
+            }
+            done => done,
+        }
+    }
+
+    fn to_page(&mut self, message: &FromSession<'_>) -> Result<ForPage, ContentError> {
+        self.0.to_page(message)
+    }
+}
+
+// shows: GW-53
+#[test]
+fn html_goes_to_nobody_who_does_not_take_it() {
+    let converting = || policies().content(AsText(StandardContent::new()));
+    for (policies, accept, code, heard) in [
+        (policies(), "text/plain", 415, None),
+        (policies(), "text/plain text/html", 200, Some("<b>Hi</b>")),
+        (converting(), "text/plain", 200, Some("Hi")),
+        (converting(), "text/plain text/html", 200, Some("<b>Hi</b>")),
+    ] {
+        let mut world = World::with_policies(GatewayConfig::new(), policies);
+        world.chat_takes(accept, "", 9_999);
+        world.say("first");
+        let mut html = page(0, "<b>Hi</b>");
+        html.content_type = Some("text/html".to_owned());
+        let html = world.say_page(html);
+        assert_eq!(world.code(html), Some(code), "{accept}");
+        assert_eq!(world.texts().get(1).map(String::as_str), heard, "{accept}");
+        let types = world.chat.heard.iter().map(|heard| &*heard.content_type);
+        assert!(types.filter(|it| *it == "text/html").count() <= accept.matches("html").count());
+        world.assert_over();
+    }
+}
+
+// shows: GW-69
+#[test]
+fn a_phone_is_told_once_in_a_while_that_somebody_writes() {
+    let mut world = World::new();
+    world.chat_calls();
+    // Before anything was said there is no exchange.
+    world.chat_says(chat_word("active"));
+    assert!(world.phone.inbox.is_empty());
+    world.chat_says(OutgoingMessage::text("first"));
+    // Whoever tells it every 10 s is passed on once in its refresh interval, here the 120 s of the RFC.
+    for _ in 0..24 {
+        world.chat_says(chat_word("active"));
+        world.pass(10 * SECOND);
+    }
+    assert_eq!(world.phone.inbox.len(), 1 + 3);
+    // Who has stopped, or has said something, may begin anew.
+    world.chat_says(chat_word("idle"));
+    world.chat_says(chat_word("active"));
+    world.chat_says(OutgoingMessage::text("second"));
+    world.chat_says(chat_word("active"));
+    let told: Vec<_> = world.paged().split_off(4);
+    let (active, idle) = (composing("active"), composing("idle"));
+    assert_eq!(told, [idle, active.clone(), "second".to_owned(), active]);
     world.assert_over();
 }

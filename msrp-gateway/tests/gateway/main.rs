@@ -3,6 +3,7 @@
 mod content;
 mod ending;
 mod into_sessions;
+mod no_loss;
 mod out_of_sessions;
 mod random;
 mod setup;

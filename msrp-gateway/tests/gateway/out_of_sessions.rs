@@ -9,7 +9,7 @@ use msrp_ua::{
     sip::{SipAction, SipAnswer},
 };
 
-use crate::world::{ALICE, BOB, Paging, SECOND, World};
+use crate::world::{ALICE, BOB, Paging, SECOND, World, page};
 
 fn said(text: &str) -> OutgoingMessage {
     OutgoingMessage::text(text).with_success_report()
@@ -180,13 +180,28 @@ fn a_phone_that_does_not_exist_ends_the_session_in_the_end() {
         world.chat_says(said(&n.to_string()));
         assert!(world.call_ends().is_empty());
     }
-    world.chat_says(said("6"));
+    let last = world.chat_says(said("6"));
+    world.pass(SECOND);
+    assert_eq!(world.told(last), [404]);
     assert_eq!(world.call_ends().len(), 1);
     let bye = world.actions.iter().find_map(|action| match action {
         SipAction::Bye { reason, .. } => reason.clone(),
         _ => None,
     });
     assert!(bye.unwrap().contains("Nobody There"));
+    world.assert_over();
+}
+
+// shows: GW-31
+#[test]
+fn whom_nobody_knows_may_end_the_session_at_once() {
+    let mut world = World::with(GatewayConfig::new().permanent_failures(1));
+    world.phone.paging = Paging::All(404);
+    world.chat_calls();
+    let key = world.chat_says(said("x"));
+    world.pass(SECOND);
+    assert_eq!(world.told(key), [404], "that is heard before the BYE");
+    assert_eq!(world.call_ends().len(), 1);
     world.assert_over();
 }
 
@@ -235,5 +250,50 @@ fn what_has_come_before_a_bye_still_goes_out() {
     world.say("again");
     assert_eq!(world.chat.invites.len(), 1);
     assert_eq!(world.texts(), ["again"]);
+    world.assert_over();
+}
+
+// shows: GW-05
+#[test]
+fn answers_follow_the_device_that_has_written_last() {
+    const DEVICE: &str = "sip:alice@phones.example.com;gr=urn:uuid:f81d4fae";
+    let mut world = World::new();
+    let from_device = |text: &str| {
+        let mut it = page(0, text).with_header("Reply-To", format!("\"Alice\" <{DEVICE}>"));
+        it.from = it.from.with_display_name("Alice");
+        it
+    };
+    world.say_page(from_device("1"));
+    world.chat_says(said("a"));
+    let sent = world.phone.inbox[0].clone();
+    assert_eq!((&*sent.request_uri, &*sent.to.uri), (DEVICE, ALICE));
+    assert_eq!(sent.to.display_name.as_deref(), Some("Alice"));
+    // It is gone: the user is asked for, and from then on.
+    world.phone.paging = Paging::Each(VecDeque::from([SipAnswer::new(480, "")]));
+    let key = world.chat_says(said("b"));
+    world.chat_says(said("c"));
+    assert_eq!(world.told(key), [200]);
+    let uris: Vec<_> = world.phone.inbox.iter().map(|page| &*page.request_uri).collect();
+    assert_eq!(uris, [DEVICE, DEVICE, ALICE, ALICE]);
+    assert_eq!(world.paged(), ["a", "b", "b", "c"]);
+    // Until it writes again; but nobody is sent to where others are, or by other ways.
+    world.say_page(from_device("2"));
+    world.chat_says(said("d"));
+    assert_eq!(world.phone.inbox[4].request_uri, DEVICE);
+    for elsewhere in [
+        "sip:mallory@phones.example.com",
+        "<sip:alice@phones.example.com;maddr=192.0.2.66>",
+        "<sip:alice@phones.example.com?Subject=x>",
+        "<sip:alice@phones.example.com",
+        "tel:+1",
+    ] {
+        world.say_page(page(0, "3").with_header("Reply-To", elsewhere));
+        world.chat_says(said("e"));
+        assert_eq!(
+            world.phone.inbox.last().unwrap().request_uri,
+            ALICE,
+            "{elsewhere}"
+        );
+    }
     world.assert_over();
 }

@@ -1,11 +1,16 @@
 //! Sessions that are set up, or not.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::UNIX_EPOCH};
 
-use msrp_gateway::{GatewayConfig, GatewayEvent, policy::Direction};
-use msrp_ua::sip::{SipAction, SipAnswer, SipInput, SipReply};
+use msrp_core::node::Fingerprint;
+use msrp_gateway::{Gateway, GatewayConfig, GatewayEvent, policy::Direction};
+use msrp_ua::{
+    UserAgentConfig,
+    call::CallConfig,
+    sip::{SipAction, SipAnswer, SipInput, SipReply},
+};
 
-use crate::world::{ALICE, Answering, BOB, Paging, SECOND, World, page};
+use crate::world::{ALICE, Answering, BOB, Paging, SECOND, World, calendar, page, policies};
 
 fn hold() -> GatewayConfig {
     GatewayConfig::new().setup_hold(5 * SECOND)
@@ -302,4 +307,79 @@ fn the_offer_says_what_the_gateway_takes() {
     let max_size: usize = value("max-size").unwrap().parse().unwrap();
     assert!((400..900).contains(&max_size), "{max_size}: what is left of 1300");
     assert!(value("path").unwrap().starts_with("msrp://gw.example.com:2855/"));
+}
+
+// shows: GW-22
+#[test]
+fn what_a_message_is_about_is_told_with_the_call() {
+    let mut world = World::new();
+    world.chat_takes("message/cpim", "*", 9_999);
+    let about = page(0, "Hi")
+        .with_header("Subject", "Lunch")
+        .with_header("Priority", "urgent")
+        .with_header("In-Reply-To", "70710@saturn.bell-tel.com")
+        .with_header("Date", "Fri, 15 Jan 2027 08:00:00 GMT")
+        .with_header("Organization", "not carried");
+    world.say_page(about);
+    let invite = &world.chat.invites[0];
+    let header = |name: &str| {
+        let header = invite.headers.iter().find(|header| header.name == name);
+        header.map(|header| header.value.clone())
+    };
+    assert_eq!(header("Subject").as_deref(), Some("Lunch"));
+    assert_eq!(header("Priority").as_deref(), Some("urgent"));
+    assert_eq!(
+        header("In-Reply-To").as_deref(),
+        Some("70710@saturn.bell-tel.com")
+    );
+    assert_eq!(header("Organization"), None);
+    let heard = &world.chat.heard[0];
+    assert_eq!(heard.content_type, "message/cpim");
+    let head = heard.content.head.as_ref().unwrap();
+    let subject = head.subjects().next().map(|subject| subject.text().into_owned());
+    assert_eq!(subject.as_deref(), Some("Lunch"));
+    let sent_at = UNIX_EPOCH + 1_800_000_000 * SECOND;
+    assert_eq!(head.sent_at(), Some(sent_at));
+    world.assert_over();
+}
+
+// The fingerprints that the user agent was configured with are those that stand in the offer.
+#[test]
+fn the_offer_names_the_certificate() {
+    let fingerprint = |octet| Fingerprint {
+        hash: "sha-256".to_owned(),
+        value: vec![octet; 32],
+    };
+    let mut world = World::new();
+    let agent = UserAgentConfig::new("gw.example.com", 2855, true)
+        .calls(CallConfig::new().with_fingerprints(vec![fingerprint(0xAB)]));
+    world.gateway = Gateway::new(
+        world.now,
+        calendar(),
+        GatewayConfig::new(),
+        agent,
+        policies(),
+        [1; 32],
+    );
+    world.chat.answering = Answering::Ring;
+    world.say("x");
+    let offer = |world: &World| {
+        let offer = world.chat.invites.last().unwrap().offer.clone();
+        String::from_utf8(offer.to_vec()).unwrap()
+    };
+    assert!(
+        offer(&world).contains("a=fingerprint:sha-256 AB:AB:"),
+        "{}",
+        offer(&world)
+    );
+    // It may be another one later.
+    world.gateway.set_fingerprints(vec![fingerprint(0xCD)]);
+    let mut other = page(0, "y");
+    other.request_uri = "sip:carol@chats.example.com".to_owned();
+    world.say_page(other);
+    assert!(
+        offer(&world).contains("a=fingerprint:sha-256 CD:CD:"),
+        "{}",
+        offer(&world)
+    );
 }

@@ -541,6 +541,110 @@ fn what_a_relay_has_is_not_delivered_before_it_is_reported() {
     assert_eq!(wire.answered(), [200, 403]);
 }
 
+// shows: GW-30
+#[test]
+fn who_is_on_hold_hears_later() {
+    let mut wire = Wire::bound();
+    let call = CallId::incoming(wire.calls);
+    let mut version = 1;
+    let mut reinvite = |wire: &mut Wire, direction: &str| {
+        version += 1;
+        let again = offer(&message_line("*", &format!("a={direction}\r\n")))
+            .replace("o=- 1 1", &format!("o=- 1 {version}"));
+        let offer = Some(again.into());
+        wire.gateway
+            .handle_sip(wire.now, SipInput::Reinvite { call, offer });
+        wire.pump();
+        wire.gateway
+            .handle_sip(wire.now, SipInput::Acknowledged { call, answer: None });
+        wire.pump();
+        wire.read()
+    };
+    for direction in ["sendonly", "inactive"] {
+        reinvite(&mut wire, direction);
+        assert_eq!(wire.page("text/plain", "first"), "", "{direction}");
+        assert_eq!(wire.page("text/plain", "second"), "", "{direction}");
+        let sent = reinvite(&mut wire, "sendrecv");
+        let places = ["first", "second"].map(|text| sent.find(text));
+        assert!(places[0].is_some() && places[0] < places[1], "{sent}");
+        for frame in sent.split_inclusive("$\r\n") {
+            wire.respond(frame, "200 OK");
+        }
+    }
+    assert_eq!(wire.gateway.stats().to_sessions, 4);
+}
+
+// shows: GW-112
+#[test]
+fn a_session_in_which_nobody_says_anything_is_kept_alive() {
+    let mut wire = Wire::new();
+    let agent =
+        UserAgentConfig::new("gw.example.com", 2855, false).keep_alive(Some(Duration::from_secs(120)));
+    wire.gateway = Gateway::new(
+        wire.now,
+        calendar(),
+        GatewayConfig::new(),
+        agent,
+        policies(),
+        [9; 32],
+    );
+    let sdp = wire.invite(Some(offer(&message_line("*", "")))).unwrap();
+    wire.bind(&sdp);
+    for _ in 0..3 {
+        wire.now += Duration::from_secs(121);
+        wire.gateway.handle_timeout(wire.now);
+        wire.pump();
+        let kept = wire.read();
+        assert!(
+            kept.contains(" SEND\r\n") && kept.contains("Byte-Range: 1-0/0\r\n"),
+            "{kept}"
+        );
+        wire.respond(&kept, "200 OK");
+    }
+    // It is no content: the session ends all the same when nobody has said anything for long.
+    wire.now += Duration::from_secs(600);
+    wire.gateway.handle_timeout(wire.now);
+    wire.pump();
+    assert!(wire.acts.iter().any(|act| matches!(act, SipAction::Bye { .. })));
+}
+
+// One device has the message behind a relay, the other refuses it: it was accepted, and that is told when no report comes.
+#[test]
+fn what_one_device_refuses_another_may_have() {
+    let mut wire = Wire::new();
+    let relayed = message_line("*", "").replace(
+        &format!("a=path:{OURS}"),
+        &format!("a=path:msrp://relay.example.com:2855/r;tcp {OURS}"),
+    );
+    let first = wire.invite(Some(offer(&relayed))).unwrap();
+    wire.bind(&first);
+    let first = path_of(&first);
+    let second = wire.invite(Some(offer(&message_line("*", "")))).unwrap();
+    let second = path_of(&second);
+    let call = CallId::incoming(wire.calls);
+    wire.gateway
+        .handle_sip(wire.now, SipInput::Acknowledged { call, answer: None });
+    assert!(wire.send(&second, "1-0/0", None, '$', "").contains(" 200 OK"));
+    let sent = wire.page("text/plain", "Hello");
+    let frames: Vec<_> = sent.split_inclusive("$\r\n").collect();
+    assert_eq!(frames.len(), 2, "{sent}");
+    for frame in frames {
+        let tid = frame.split(' ').nth(1).unwrap();
+        let (path, code) = match frame.contains("relay.example.com") {
+            true => (&first, "200 OK"),
+            false => (&second, "415 Unsupported"),
+        };
+        let octets =
+            format!("MSRP {tid} {code}\r\nTo-Path: {path}\r\nFrom-Path: {OURS}\r\n-------{tid}$\r\n");
+        wire.write(octets.as_bytes());
+    }
+    wire.now += Duration::from_secs(31);
+    wire.gateway.handle_timeout(wire.now);
+    wire.pump();
+    assert_eq!(wire.gateway.stats().to_sessions, 1);
+    assert!(wire.gateway.stats().failed.is_empty());
+}
+
 fn odd_text() -> impl Strategy<Value = String> {
     prop_oneof![
         "\\PC{0,40}",

@@ -194,6 +194,16 @@ impl<N: Node> Driver<N> {
         self.connector.outgoing.tls = Some(tls);
     }
 
+    /// Replaces the TLS configuration of a listener; connections that exist stay as they are.
+    #[cfg(feature = "tls")]
+    pub fn set_listener_tls(&mut self, id: ListenerId, tls: crate::tls_config::ServerTls) {
+        if let Some(listener) = self.listeners.get_mut(usize::from(id.0))
+            && listener.incoming.is_tls()
+        {
+            listener.incoming.set_tls(tls);
+        }
+    }
+
     /// Looks host names up by another resolver than the operating system's.
     pub fn set_resolver(&mut self, resolver: impl AsyncResolve) {
         self.connector.resolver = Some(Arc::new(resolver));

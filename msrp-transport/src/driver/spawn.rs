@@ -21,7 +21,7 @@ const COMMANDS: usize = 64;
 
 enum Message<N: Node> {
     Command(N::Command, oneshot::Sender<Result<(), N::Rejected>>),
-    Visit(Box<dyn FnOnce(&mut N) + Send>),
+    Call(Box<dyn FnOnce(&mut Driver<N>) + Send>),
     Shutdown(Duration),
 }
 
@@ -77,10 +77,19 @@ impl<N: Node> Handle<N> {
         &self,
         visit: impl FnOnce(&mut N) -> T + Send + 'static,
     ) -> Option<T> {
+        self.call(|driver| visit(driver.node_mut())).await
+    }
+
+    /// As [`visit`](Self::visit), with the driver: to change what [`Driver::set_client_tls`] and
+    /// [`Driver::set_listener_tls`] set, for example.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Driver<N>) -> T + Send + 'static,
+    ) -> Option<T> {
         let (sender, receiver) = oneshot::channel();
-        self.say(Message::Visit(Box::new(move |node| {
+        self.say(Message::Call(Box::new(move |driver| {
             // Whoever asked may have gone.
-            let _nobody_waits = sender.send(visit(node));
+            let _nobody_waits = sender.send(call(driver));
         })))
         .await;
         receiver.await.ok()
@@ -185,7 +194,7 @@ impl<N: Node> Running<N> {
                     // Whoever gave the command may not care.
                     let _nobody_waits = sender.send(outcome);
                 }
-                Poll::Ready(Some(Message::Visit(visit))) => visit(self.driver.node_mut()),
+                Poll::Ready(Some(Message::Call(call))) => call(&mut self.driver),
                 Poll::Ready(Some(Message::Shutdown(deadline))) => self.driver.shutdown(deadline),
                 Poll::Ready(None) => {
                     self.unheard = true;

@@ -17,7 +17,7 @@ use std::{
 use hashbrown::HashMap;
 use msrp_core::{
     grammar::{Scheme, Uri},
-    node::{Action, ConnectionHandle},
+    node::{Action, ConnectionHandle, Fingerprint},
     rng::IdSource,
     table::ConnectionTable,
 };
@@ -140,6 +140,12 @@ impl UserAgent {
     pub fn set_authority(&mut self, host: impl Into<String>, port: u16) {
         self.config.host = host.into();
         self.config.port = port;
+    }
+
+    /// Sets the fingerprints of our certificate ([`CallConfig::fingerprints`](crate::call::CallConfig::fingerprints)) for offers
+    /// and answers from now on.
+    pub fn set_fingerprints(&mut self, fingerprints: Vec<Fingerprint>) {
+        self.config.calls.fingerprints = fingerprints;
     }
 
     /// A new URI for one session, with 128 random bits (RFC 4975 §14.1 asks for 80).

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use msrp_ua::sip::{
     PageId, SipAction, SipInput, SipPage, SipParty, SipReply,
-    rsipstack::{RsipConfig, SipListen, SipTransport},
+    rsipstack::{RsipConfig, SipListen, SipTls, SipTransport},
 };
 use rustls::pki_types::PrivateKeyDer;
 use tokio::{
@@ -181,8 +181,7 @@ async fn a_call_by_tls() {
     roots.add(certificate).unwrap();
     let side = |name, roots| {
         let mut config: RsipConfig = config(name, "tls");
-        config.tls_server = Some(Arc::new(server.clone()));
-        config.tls_client = Some(Arc::new(trusting(roots)));
+        config.tls = SipTls::new(Some(Arc::new(trusting(roots))), Some(Arc::new(server.clone())));
         Side::with(name, config)
     };
     let (mut alice, mut bob) = (side("alice", roots.clone()), side("bob", roots));

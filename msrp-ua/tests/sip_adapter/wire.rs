@@ -236,6 +236,7 @@ async fn a_200_that_crosses_a_cancel_counts() {
     assert_eq!(bye.get("CSeq"), "2 BYE");
 }
 
+// shows: GW-21
 #[tokio::test]
 async fn of_a_fork_the_first_counts_and_the_others_are_ended() {
     let (peer, other, mut alice) = (Peer::new().await, Peer::new().await, Side::new("alice", "udp"));

@@ -134,6 +134,9 @@ impl Collector for Sample {
                 &self.stats.failed,
             ),
         ] {
+            if by_code.is_empty() {
+                continue;
+            }
             let kind = ConstCounter::new(0_u64).metric_type();
             let mut family = encoder.encode_descriptor(name, help, None, kind)?;
             for (code, count) in by_code {

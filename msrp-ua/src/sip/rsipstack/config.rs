@@ -4,12 +4,12 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     str::FromStr,
-    sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
 
+use super::tls::SipTls;
 use crate::sip::SipParty;
 
 /// What carries SIP.
@@ -248,10 +248,8 @@ pub struct RsipConfig {
     pub large_pages: LargePages,
     /// Hosts whose `P-Asserted-Identity` is believed.
     pub trusted: Vec<IpAddr>,
-    /// For TLS that we begin. It says whom we trust.
-    pub tls_client: Option<Arc<rustls::ClientConfig>>,
-    /// For listeners of TLS.
-    pub tls_server: Option<Arc<rustls::ServerConfig>>,
+    /// For TLS that we begin, and for listeners of TLS.
+    pub tls: SipTls,
     /// What is held at most.
     pub limits: RsipLimits,
     /// How long things take.
@@ -273,8 +271,7 @@ impl RsipConfig {
             accept: vec!["text/plain".to_owned(), "message/cpim".to_owned()],
             large_pages: LargePages::default(),
             trusted: Vec::new(),
-            tls_client: None,
-            tls_server: None,
+            tls: SipTls::default(),
             limits: RsipLimits::default(),
             timers: RsipTimers::default(),
         }

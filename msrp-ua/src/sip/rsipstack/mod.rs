@@ -39,6 +39,7 @@ mod requests;
 mod sockets;
 mod start;
 mod stream;
+mod tls;
 
 use std::sync::{
     Arc,
@@ -55,6 +56,7 @@ pub use self::{
     },
     registration::RegistrationState,
     start::StartError,
+    tls::SipTls,
 };
 use super::{SipAction, SipAdapter, SipError, SipInput};
 

@@ -38,7 +38,7 @@ pub enum StartError {
     #[error("cannot listen at {0}: {1}")]
     Listen(SipListen, #[source] io::Error),
     /// A listener of TLS has no certificate.
-    #[error("{0} needs tls_server")]
+    #[error("{0} needs a certificate")]
     NoCertificate(SipListen),
     /// The configuration has something that cannot be sent.
     #[error(transparent)]
@@ -77,7 +77,7 @@ pub(super) fn start(config: RsipConfig) -> Result<RsipAdapter, StartError> {
     }
     let (mut bound, mut listening) = (Vec::new(), Vec::new());
     for listen in &config.listen {
-        if listen.transport == SipTransport::Tls && config.tls_server.is_none() {
+        if listen.transport == SipTransport::Tls && config.tls.server().is_none() {
             return Err(StartError::NoCertificate(*listen));
         }
         let (socket, address) = bind(listen).map_err(|fault| StartError::Listen(*listen, fault))?;

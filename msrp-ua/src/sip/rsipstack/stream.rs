@@ -56,9 +56,9 @@ async fn accept(
     let text = |fault: std::io::Error| fault.to_string();
     tcp.set_nodelay(true).map_err(text)?;
     let local = tcp.local_addr().map_err(text)?;
-    let octets: Box<dyn Octets> = match (transport, &sockets.config.tls_server) {
+    let octets: Box<dyn Octets> = match (transport, sockets.config.tls.server()) {
         (SipTransport::Tls, Some(config)) => {
-            let handshake = TlsAcceptor::from(Arc::clone(config)).accept(tcp);
+            let handshake = TlsAcceptor::from(config).accept(tcp);
             let tls = timeout(sockets.config.timers.connect, handshake)
                 .await
                 .map_err(|_| "no handshake".to_owned())?
@@ -80,7 +80,7 @@ pub(super) async fn connect(sockets: &Arc<Sockets>, target: &Target) -> Result<A
         tcp.set_nodelay(true).map_err(text)?;
         let local = tcp.local_addr().map_err(text)?;
         let octets: Box<dyn Octets> = if target.transport == SipTransport::Tls {
-            let config = sockets.config.tls_client.clone().ok_or("TLS is not set up")?;
+            let config = sockets.config.tls.client().ok_or("TLS is not set up")?;
             let name = rustls::pki_types::ServerName::try_from(target.host.clone())
                 .map_err(|_| format!("{} is no name for TLS", target.host))?;
             Box::new(
