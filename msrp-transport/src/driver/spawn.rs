@@ -19,9 +19,12 @@ use super::Driver;
 /// Commands taken before the sockets have their turn again.
 const COMMANDS: usize = 64;
 
+/// What is done with the driver between two turns.
+type Call<N> = Box<dyn FnOnce(&mut Driver<N>) + Send>;
+
 enum Message<N: Node> {
     Command(N::Command, oneshot::Sender<Result<(), N::Rejected>>),
-    Call(Box<dyn FnOnce(&mut Driver<N>) + Send>),
+    Call(Call<N>),
     Shutdown(Duration),
 }
 
