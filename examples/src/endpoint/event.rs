@@ -2,6 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use msrp_ua::mime::Part;
 use serde::Serialize;
 
 /// What happens.
@@ -27,6 +28,9 @@ pub enum Event {
         /// What the call is about.
         #[serde(skip_serializing_if = "Option::is_none")]
         subject: Option<String>,
+        /// What else it brings, such as the caller's location.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        parts: Vec<BodyPart>,
         /// The files in it.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         files: Vec<FileInfo>,
@@ -213,6 +217,35 @@ impl Content {
         match std::str::from_utf8(body) {
             Ok(text) if is_text => Self::Text(text.to_owned()),
             _ => Self::Base64(STANDARD.encode(body)),
+        }
+    }
+}
+
+/// What a call brings beside its offer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BodyPart {
+    /// Its media type.
+    pub content_type: String,
+    /// Its Content-ID, without brackets: a `Geolocation` header field points to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_id: Option<String>,
+    /// What is in it.
+    #[serde(flatten)]
+    pub content: Content,
+}
+
+impl BodyPart {
+    pub(super) fn new(part: &Part) -> Self {
+        let content_type = part.headers.get("Content-Type").unwrap_or("text/plain");
+        let id = part.headers.get("Content-ID");
+        Self {
+            content_type: content_type.to_owned(),
+            content_id: id.map(|id| id.trim_matches(['<', '>']).to_owned()),
+            content: match std::str::from_utf8(&part.body) {
+                // A location, mostly.
+                Ok(text) if content_type.contains("xml") => Content::Text(text.to_owned()),
+                _ => Content::new(content_type, &part.body),
+            },
         }
     }
 }

@@ -11,7 +11,7 @@ use msrp_ua::{
 };
 
 use super::{
-    Content, Direction, Event, FileEnd, Phase, Status,
+    BodyPart, Content, Direction, Event, FileEnd, Phase, Status,
     files::{self, Transfer},
     state::{Session, State, party},
 };
@@ -209,6 +209,7 @@ impl State {
             session: id.to_string(),
             peer: session.peer.clone(),
             subject: call.subject,
+            parts: call.parts.iter().map(BodyPart::new).collect(),
             files,
         });
         self.sessions.insert(id, session);

@@ -36,7 +36,7 @@ use tokio::sync::mpsc;
 
 pub(crate) use self::settings::is_sip_uri;
 pub use self::{
-    event::{Content, Direction, Event, FileEnd, FileInfo, Party, Status},
+    event::{BodyPart, Content, Direction, Event, FileEnd, FileInfo, Party, Status},
     files::PreparedFile,
     options::EndpointOptions,
     refusal::Refusal,

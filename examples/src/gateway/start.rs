@@ -41,6 +41,8 @@ pub(super) fn start(settings: &Settings) -> Result<Started, Failure> {
         "text/plain".to_owned(),
         "*/*".to_owned(),
     ];
+    // A MESSAGE has no room for them.
+    config.parts.clear();
     let (adapter, sip_tls) = reach.open_sip(config, &material)?;
 
     let agent = UserAgentConfig::new(reach.name(), reach.msrp.address.port(), reach.accepts_tls())

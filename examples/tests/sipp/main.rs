@@ -47,6 +47,16 @@ async fn answer(adapter: &mut RsipAdapter, input: SipInput) {
     match input {
         SipInput::Invite(invite) => {
             let call = invite.call;
+            if invite.request_uri.starts_with("sip:locate@") {
+                assert!(invite.offer.is_some_and(|offer| offer.starts_with(b"v=0")));
+                let [location] = &invite.parts[..] else { panic!() };
+                assert_eq!(location.headers.get("Content-ID"), Some("<here@127.0.0.1>"));
+                assert!(
+                    str::from_utf8(&location.body)
+                        .unwrap()
+                        .contains("pres:sipp@127.0.0.1")
+                );
+            }
             adapter.perform(SipAction::Ring { call }).await.unwrap();
             if invite.request_uri.starts_with("sip:refuse@") {
                 let reply =
@@ -110,7 +120,7 @@ async fn sipp_calls() {
     if !find() {
         return;
     }
-    let cases: [(&str, &str, &[&str]); 8] = [
+    let cases: [(&str, &str, &[&str]); 10] = [
         (
             "uac_call",
             "accept",
@@ -121,6 +131,8 @@ async fn sipp_calls() {
         ("uac_cancel", "ring", &["Invite", "Cancelled"]),
         ("uac_refused", "refuse", &["Invite"]),
         ("uac_unreadable", "accept", &[]),
+        ("uac_location", "locate", &["Invite", "Acknowledged", "Ended"]),
+        ("uac_part_required", "accept", &[]),
         ("uac_message", "accept", &["Page"]),
         ("uac_options", "accept", &[]),
     ];

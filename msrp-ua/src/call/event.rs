@@ -7,6 +7,7 @@ use msrp_core::grammar::{AcceptTypes, StatusCode};
 use super::StreamId;
 use crate::{
     event::{RegistrationLoss, SessionLoss},
+    mime::Part,
     names::{OutgoingKey, SessionId},
     negotiate::{NegotiationError, Refusal},
     sdp::{Direction, FileAttributes},
@@ -30,6 +31,9 @@ pub struct IncomingCall {
     pub identity: Option<String>,
     /// What the call is about.
     pub subject: Option<String>,
+    /// What else the INVITE brought beside its offer, such as the caller's location, to which a `Geolocation` header field
+    /// points by `cid:` (RFC 6442).
+    pub parts: Vec<Part>,
     /// Other header fields of the INVITE.
     pub headers: Vec<SipHeader>,
     /// What is offered; nothing where the caller leaves the offer to us (RFC 3264 §4).

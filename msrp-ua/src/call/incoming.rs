@@ -58,6 +58,7 @@ impl UserAgent {
             to: invite.to,
             identity: invite.identity,
             subject,
+            parts: invite.parts,
             headers: invite.headers,
             streams,
         })));

@@ -6,6 +6,7 @@ use msrp_core::grammar::AcceptTypes;
 
 use super::{FileOffer, FileReceiver, StreamId};
 use crate::{
+    mime::Part,
     relay_client::RelayAccount,
     sdp::Direction,
     session::Receive,
@@ -136,6 +137,8 @@ pub struct OutgoingCall {
     pub route: Option<String>,
     /// Header fields of the INVITE, such as `Subject`.
     pub headers: Vec<SipHeader>,
+    /// What the INVITE brings beside its offer, such as our location.
+    pub parts: Vec<Part>,
     /// What is offered; nothing here means one stream of messages.
     pub streams: Vec<StreamOffer>,
     /// The relays that our side goes through, the nearest first. Each stream gets a path of its own from them.
@@ -154,6 +157,7 @@ impl OutgoingCall {
             from: None,
             route: None,
             headers: Vec::new(),
+            parts: Vec::new(),
             streams: Vec::new(),
             relays: Vec::new(),
             setup_timeout: None,
@@ -181,6 +185,12 @@ impl OutgoingCall {
     /// Adds a header field.
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push(SipHeader::new(name, value));
+        self
+    }
+
+    /// Adds a part to the body of the INVITE, with header fields of its own.
+    pub fn with_part(mut self, part: Part) -> Self {
+        self.parts.push(part);
         self
     }
 

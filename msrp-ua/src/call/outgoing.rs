@@ -115,6 +115,7 @@ impl UserAgent {
         invite.route = request.route;
         invite.from = request.from;
         invite.headers = request.headers;
+        invite.parts = request.parts;
         self.perform(SipAction::Invite(Box::new(invite)));
     }
 

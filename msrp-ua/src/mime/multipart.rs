@@ -1,5 +1,7 @@
 //! Multipart bodies (RFC 2046 §5.1), taken apart without copying, and put together.
 
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 use msrp_core::grammar::MediaType;
@@ -10,12 +12,22 @@ use super::{ContentHeaders, MimeError, disposition::percent_decoded};
 const MAX_PART_HEADERS: usize = 64;
 
 /// One part of a multipart body.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Part {
     /// Its header fields.
     pub headers: ContentHeaders,
     /// Its body.
     pub body: Bytes,
+}
+
+/// Prints how long the body is, not what is in it.
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part")
+            .field("headers", &self.headers)
+            .field("octets", &self.body.len())
+            .finish()
+    }
 }
 
 /// A multipart body.

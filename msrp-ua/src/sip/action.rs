@@ -8,6 +8,7 @@ use super::{
     SipPage,
     name::{CallId, PageId, SipHeader, SipParty},
 };
+use crate::mime::Part;
 
 /// What a user agent wants done by SIP.
 ///
@@ -123,6 +124,9 @@ pub struct SipInvite {
     pub to: SipParty,
     /// The SDP offer.
     pub offer: Bytes,
+    /// What else the body brings, each part with its header fields: the caller's location, for instance. With the offer it
+    /// goes as `multipart/mixed`.
+    pub parts: Vec<Part>,
     /// Other header fields.
     pub headers: Vec<SipHeader>,
 }
@@ -137,6 +141,7 @@ impl SipInvite {
             from: None,
             to,
             offer,
+            parts: Vec::new(),
             headers: Vec::new(),
         }
     }
@@ -152,6 +157,7 @@ impl fmt::Debug for SipInvite {
             .field("from", &self.from)
             .field("to", &self.to)
             .field("octets", &self.offer.len())
+            .field("parts", &self.parts)
             .finish_non_exhaustive()
     }
 }

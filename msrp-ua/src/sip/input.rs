@@ -8,6 +8,7 @@ use super::{
     SipPage,
     name::{CallId, PageId, SipHeader, SipParty, header},
 };
+use crate::mime::Part;
 
 /// What has come by SIP.
 ///
@@ -154,6 +155,9 @@ pub struct IncomingInvite {
     pub identity: Option<String>,
     /// The SDP offer; none where the answer is to bring one (RFC 3264 §4).
     pub offer: Option<Bytes>,
+    /// What else its body brought that the application takes, such as the caller's location; see
+    /// [`SipContent`](super::SipContent).
+    pub parts: Vec<Part>,
     /// Other header fields that matter: `Subject`, `Priority`, `User-Agent`, `Referred-By` and the like.
     pub headers: Vec<SipHeader>,
 }
@@ -168,6 +172,7 @@ impl IncomingInvite {
             to,
             identity: None,
             offer,
+            parts: Vec::new(),
             headers: Vec::new(),
         }
     }
@@ -188,6 +193,7 @@ impl fmt::Debug for IncomingInvite {
             .field("to", &self.to)
             .field("identity", &self.identity)
             .field("octets", &self.offer.as_ref().map(Bytes::len))
+            .field("parts", &self.parts)
             .finish_non_exhaustive()
     }
 }

@@ -482,6 +482,7 @@ fn incoming(call: CallId, invite: SipInvite) -> IncomingInvite {
     let mut incoming = IncomingInvite::new(call, from, invite.to, Some(invite.offer));
     incoming.request_uri = invite.request_uri;
     incoming.headers = invite.headers;
+    incoming.parts = invite.parts;
     incoming
 }
 

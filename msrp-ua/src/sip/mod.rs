@@ -13,6 +13,7 @@
 
 mod action;
 mod adapter;
+mod content;
 mod input;
 mod loopback;
 mod name;
@@ -24,6 +25,7 @@ mod scripted;
 pub use self::{
     action::{SipAction, SipInvite, SipReply},
     adapter::{Signalling, SipAdapter, SipError},
+    content::{ContentError, SipContent},
     input::{IncomingInvite, SipAnswer, SipInput},
     loopback::{SipFaults, SipLoopback},
     name::{CallId, PageId, SipHeader, SipParty},

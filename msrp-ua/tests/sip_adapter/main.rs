@@ -1,5 +1,6 @@
 //! The provided adapter, over real loopback sockets: each row of the contract of `SipAdapter`.
 
+mod bodies;
 mod calls;
 mod digest;
 mod ending;

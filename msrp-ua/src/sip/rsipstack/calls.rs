@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     compose,
-    core::{Core, Due, Purpose, sdp},
+    core::{Core, Due, Purpose},
     dialog::{self, Dialog},
     exchange::{self, Hop},
     fields,
@@ -145,12 +145,7 @@ impl Core {
         for (name, value) in headers {
             fields::put(&mut request.headers, &name, &value);
         }
-        compose::with_body(
-            &mut request.headers,
-            &mut request.body,
-            compose::SDP,
-            &invite.offer,
-        );
+        compose::with_offer(&mut request, &invite.offer, &invite.parts)?;
         let dialog = Dialog::calling(call_id, local, tag, remote, invite.request_uri.clone());
         let client = self.send(Purpose::Invite(invite.call), request, hop);
         let state = CallState::Calling {
@@ -318,7 +313,7 @@ impl Core {
             // It has crossed our CANCEL.
             return self.abandon(id);
         }
-        let answer = sdp(&response.headers, &response.body).ok().flatten();
+        let answer = fields::answer(&response.headers, &response.body);
         self.tell(SipInput::Accepted { call: id, answer });
     }
 
@@ -436,7 +431,7 @@ impl Core {
             call.dialog.refresh(&response.headers);
             self.send_ack(id, client, response);
             if !over {
-                let answer = sdp(&response.headers, &response.body).ok().flatten();
+                let answer = fields::answer(&response.headers, &response.body);
                 self.tell(SipInput::Accepted { call: id, answer });
             }
             return;
@@ -559,7 +554,7 @@ impl Core {
             }
             return;
         }
-        let answer = sdp(&ack.headers, &ack.body).ok().flatten();
+        let answer = fields::answer(&ack.headers, &ack.body);
         self.tell(SipInput::Acknowledged { call: id, answer });
     }
 

@@ -13,7 +13,10 @@ use super::{
     flow::Flow,
     sockets::{Sockets, to_stack},
 };
-use crate::sip::{SipAnswer, SipError, SipReply};
+use crate::{
+    mime::{MimeError, Multipart, Part},
+    sip::{SipAnswer, SipError, SipReply},
+};
 
 /// What we understand.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, UPDATE, MESSAGE, OPTIONS";
@@ -101,6 +104,26 @@ pub(super) fn inside(
 pub(super) fn with_body(headers: &mut Headers, body: &mut Vec<u8>, content_type: &str, octets: &Bytes) {
     fields::push(headers, "Content-Type", content_type);
     *body = octets.to_vec();
+}
+
+/// Gives an INVITE its offer, and what goes with it.
+pub(super) fn with_offer(request: &mut Request, offer: &Bytes, parts: &[Part]) -> Result<(), SipError> {
+    if parts.is_empty() {
+        with_body(&mut request.headers, &mut request.body, SDP, offer);
+        return Ok(());
+    }
+    let invalid = |fault: MimeError| SipError::Invalid(format!("a part of the body: {fault}"));
+    let mut sdp = Part {
+        body: offer.clone(),
+        ..Part::default()
+    };
+    sdp.headers.push("Content-Type", SDP).map_err(invalid)?;
+    let whole = Multipart::new(std::iter::once(sdp).chain(parts.iter().cloned()).collect());
+    let boundary = token();
+    let body = whole.body(&boundary).map_err(invalid)?;
+    let content_type = whole.content_type("mixed", &boundary);
+    with_body(&mut request.headers, &mut request.body, &content_type, &body);
+    Ok(())
 }
 
 /// `Contact`: where we are reached by the way that this request goes, or came.

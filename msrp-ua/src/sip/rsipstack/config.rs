@@ -220,6 +220,15 @@ impl Default for RsipTimers {
     }
 }
 
+const PARTS: [&str; 6] = [
+    "application/pidf+xml",
+    "application/EmergencyCallData.Comment+xml",
+    "application/EmergencyCallData.DeviceInfo+xml",
+    "application/EmergencyCallData.ProviderInfo+xml",
+    "application/EmergencyCallData.ServiceInfo+xml",
+    "application/EmergencyCallData.SubscriberInfo+xml",
+];
+
 /// How the adapter is set up.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -244,6 +253,10 @@ pub struct RsipConfig {
     pub capabilities: Option<Bytes>,
     /// The media types of `Accept`, beside `application/sdp`, in the answer to OPTIONS.
     pub accept: Vec<String>,
+    /// The media types of parts that an INVITE may bring beside SDP, such as `application/pidf+xml` or `image/*`: they come
+    /// with [`IncomingInvite::parts`](crate::sip::IncomingInvite::parts). An INVITE with other parts, or a re-INVITE with any,
+    /// is refused with 415 if they are not optional. By default locations (RFC 6442) and data for emergency services (RFC 7852).
+    pub parts: Vec<String>,
     /// What becomes of a MESSAGE that is too long for UDP.
     pub large_pages: LargePages,
     /// Hosts whose `P-Asserted-Identity` is believed.
@@ -269,6 +282,7 @@ impl RsipConfig {
             user_agent: concat!("msrp-ua/", env!("CARGO_PKG_VERSION")).to_owned(),
             capabilities: None,
             accept: vec!["text/plain".to_owned(), "message/cpim".to_owned()],
+            parts: PARTS.map(str::to_owned).to_vec(),
             large_pages: LargePages::default(),
             trusted: Vec::new(),
             tls: SipTls::default(),

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use rsipstack::{
     sip::{Method, Request, Response},
     transaction::transaction::{TransactionEvent, TransactionEventSender},
@@ -31,7 +30,7 @@ use super::{
     registration::{Registering, RegistrationState},
     sockets::Sockets,
 };
-use crate::sip::{CallId, PageId, SipAction, SipError, SipInput, SipReply};
+use crate::sip::{CallId, ContentError, PageId, SipAction, SipContent, SipError, SipInput, SipReply};
 
 /// An action, and who waits for whether it can be done.
 pub(super) type Asked = (Box<SipAction>, oneshot::Sender<Result<(), SipError>>);
@@ -537,6 +536,16 @@ impl Core {
         Ok(())
     }
 
+    /// Refuses a request for its body.
+    pub(super) fn decline_content(&mut self, id: ServerId, fault: ContentError, accepted: &[String]) {
+        if fault == ContentError::Unsupported {
+            let accept = SipContent::accept(accepted);
+            return self.decline(id, 415, &[("Accept", &accept), ("Accept-Encoding", "identity")]);
+        }
+        let reply = SipReply::new(400).with_reason(fault.to_string());
+        drop(self.reply(id, &reply, None));
+    }
+
     /// Refuses with header fields of the stack's own.
     pub(super) fn decline(&mut self, id: ServerId, code: u16, headers: &[(&str, &str)]) {
         let Some(server) = self.servers.get(&id) else {
@@ -622,18 +631,4 @@ async fn at(due: Option<Instant>) {
     if let Some(due) = due {
         tokio::time::sleep_until(due).await;
     }
-}
-
-/// The body of a message, if it is SDP. `Err`: it is something else.
-pub(super) fn sdp(headers: &rsipstack::sip::headers::Headers, body: &[u8]) -> Result<Option<Bytes>, ()> {
-    if body.is_empty() {
-        return Ok(None);
-    }
-    let media_type = fields::value(headers, "Content-Type").unwrap_or_default();
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case(compose::SDP) || fields::value(headers, "Content-Encoding").is_some()
-    {
-        return Err(());
-    }
-    Ok(Some(Bytes::copy_from_slice(body)))
 }

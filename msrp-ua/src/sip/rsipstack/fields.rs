@@ -6,7 +6,12 @@ use rsipstack::sip::{
     uri::{Auth, Param, parse_uri},
 };
 
-use crate::sip::{SipError, SipHeader, SipParty};
+use bytes::Bytes;
+
+use crate::{
+    mime::Part,
+    sip::{ContentError, SipContent, SipError, SipHeader, SipParty},
+};
 
 /// The value of the first header field of this (full) name.
 pub(super) fn value<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
@@ -273,6 +278,33 @@ pub(super) fn outgoing(headers: &[SipHeader]) -> Result<Vec<(String, String)>, S
             Ok((name.clone(), value.clone()))
         })
         .collect()
+}
+
+/// The body of a message, taken apart, and what beside SDP is taken.
+pub(super) fn content(
+    headers: &Headers,
+    body: &[u8],
+    accepted: &[String],
+) -> Result<SipContent, ContentError> {
+    let mut message = Part {
+        body: Bytes::copy_from_slice(body),
+        ..Part::default()
+    };
+    for header in headers.iter() {
+        if header
+            .name()
+            .get(..8)
+            .is_some_and(|start| start.eq_ignore_ascii_case("Content-"))
+        {
+            message.headers.push(header.name(), header.value())?;
+        }
+    }
+    SipContent::read(&message, accepted)
+}
+
+/// The SDP in an answer or an ACK, which cannot be refused.
+pub(super) fn answer(headers: &Headers, body: &[u8]) -> Option<Bytes> {
+    content(headers, body, &["*/*".to_owned()]).ok()?.sdp
 }
 
 /// What the user agent is told of header fields that have come: all but those that are the stack's.

@@ -1,17 +1,21 @@
 //! What becomes of requests that come.
 
+use std::sync::Arc;
+
 use rsipstack::sip::{Method, Request};
 
 use super::{
     calls::{Call, CallState},
     compose::{self, ALLOW},
-    core::{Core, Due, Subject, sdp},
+    core::{Core, Due, Subject},
     dialog::{self, Dialog},
     exchange::is_trusted,
     fields::{self, NameAddr},
     happening::ServerId,
 };
-use crate::sip::{CallId, IncomingInvite, PageId, SipAnswer, SipInput, SipPage, SipParty, SipReply};
+use crate::sip::{
+    CallId, IncomingInvite, PageId, SipAnswer, SipContent, SipInput, SipPage, SipParty, SipReply,
+};
 
 impl Core {
     /// A request has begun a transaction.
@@ -97,8 +101,10 @@ impl Core {
             return;
         };
         let request = &server.request;
-        let Ok(offer) = sdp(&request.headers, &request.body) else {
-            return self.decline(id, 415, &[("Accept", compose::SDP)]);
+        let config = Arc::clone(&self.config);
+        let content = match fields::content(&request.headers, &request.body, &config.parts) {
+            Ok(content) => content,
+            Err(fault) => return self.decline_content(id, fault, &config.parts),
         };
         if self.is_merged(request) {
             return self.decline(id, 482, &[]);
@@ -132,7 +138,8 @@ impl Core {
         let mut ringing = Call::new(dialog, CallState::Ringing(id));
         ringing.ring = Some(self.after(self.config.timers.ring, Due::Ring(call)));
         self.calls.insert(call, ringing);
-        let mut invite = IncomingInvite::new(call, from, to, offer);
+        let mut invite = IncomingInvite::new(call, from, to, content.sdp);
+        invite.parts = content.parts;
         invite.request_uri = request_uri;
         invite.identity = identity;
         invite.headers = headers;
@@ -197,8 +204,10 @@ impl Core {
             return;
         };
         let update = open.request.method == Method::Update;
-        let Ok(offer) = sdp(&open.request.headers, &open.request.body) else {
-            return self.decline(server, 415, &[("Accept", compose::SDP)]);
+        // Nobody is told of other parts within a call.
+        let offer = match fields::content(&open.request.headers, &open.request.body, &[]) {
+            Ok(content) => content.sdp,
+            Err(fault) => return self.decline_content(server, fault, &[]),
         };
         if call.bye.is_some() {
             return self.decline(server, 481, &[]);
@@ -287,8 +296,8 @@ impl Core {
             return;
         };
         let mut response = compose::respond_to(&server.request, 200.into(), None);
-        let accept = std::iter::once(compose::SDP)
-            .chain(self.config.accept.iter().map(String::as_str))
+        let accept = std::iter::once(SipContent::accept(&self.config.parts))
+            .chain(self.config.accept.iter().cloned())
             .collect::<Vec<_>>()
             .join(", ");
         let contact = compose::contact(&self.sockets, &server.flow);
