@@ -268,15 +268,17 @@ async fn sipp_is_called() {
         assert_eq!(answer.code, 487);
         callee.done().await;
 
-        let mut callee = Callee::new(transport, "uas_digest");
-        let call = callee.invite().await;
-        callee.accepted().await;
-        callee
-            .adapter
-            .perform(SipAction::Bye { call, reason: None })
-            .await
-            .unwrap();
-        callee.done().await;
+        for scenario in ["uas_digest", "uas_moved"] {
+            let mut callee = Callee::new(transport, scenario);
+            let call = callee.invite().await;
+            callee.accepted().await;
+            callee
+                .adapter
+                .perform(SipAction::Bye { call, reason: None })
+                .await
+                .unwrap();
+            callee.done().await;
+        }
     }
     let mut callee = Callee::new("udp", "uas_message");
     let page = PageId::outgoing(1);

@@ -6,6 +6,7 @@ mod digest;
 mod ending;
 mod pages;
 mod peer;
+mod redirects;
 mod side;
 mod streams;
 mod wire;

@@ -214,6 +214,21 @@ pub(super) fn status(reply: &SipReply) -> StatusCode {
     }
 }
 
+/// A redirection that is not followed, with the reason why.
+pub(super) fn explained(response: &Response, why: &str) -> Response {
+    let mut response = response.clone();
+    let phrase = response
+        .wire_reason
+        .as_deref()
+        .unwrap_or(response.status_code.text());
+    let to = fields::value(&response.headers, "Contact")
+        .and_then(fields::NameAddr::parse)
+        .map(|contact| format!("to {}: ", contact.uri))
+        .unwrap_or_default();
+    response.wire_reason = Some(format!("{phrase} ({to}{why})").into());
+    response
+}
+
 /// What the user agent is told of an answer.
 pub(super) fn answer(response: &Response) -> SipAnswer {
     const TOLD: [&str; 9] = [

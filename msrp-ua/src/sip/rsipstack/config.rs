@@ -257,6 +257,9 @@ pub struct RsipConfig {
     /// with [`IncomingInvite::parts`](crate::sip::IncomingInvite::parts). An INVITE with other parts, or a re-INVITE with any,
     /// is refused with 415 if they are not optional. By default locations (RFC 6442) and data for emergency services (RFC 7852).
     pub parts: Vec<String>,
+    /// To how many other places an INVITE or a MESSAGE goes on when it is sent there by 300, 301, 302 or 305; 5. With 0 the
+    /// answer is what it comes to. A call can become dearer by going elsewhere.
+    pub redirects: u8,
     /// What becomes of a MESSAGE that is too long for UDP.
     pub large_pages: LargePages,
     /// Hosts whose `P-Asserted-Identity` is believed.
@@ -283,6 +286,7 @@ impl RsipConfig {
             capabilities: None,
             accept: vec!["text/plain".to_owned(), "message/cpim".to_owned()],
             parts: PARTS.map(str::to_owned).to_vec(),
+            redirects: 5,
             large_pages: LargePages::default(),
             trusted: Vec::new(),
             tls: SipTls::default(),

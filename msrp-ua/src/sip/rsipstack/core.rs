@@ -27,6 +27,7 @@ use super::{
     fields,
     flow::Flow,
     happening::{ClientId, Happening, ServerId},
+    redirect::Targets,
     registration::{Registering, RegistrationState},
     sockets::Sockets,
 };
@@ -57,6 +58,8 @@ pub(super) struct Client {
     pub(super) sent: Option<Sent>,
     pub(super) attempts: u8,
     pub(super) answered: bool,
+    /// Where else it may go.
+    pub(super) targets: Option<Box<Targets>>,
 }
 
 /// A request of ours that has left.
@@ -339,6 +342,7 @@ impl Core {
             sent: None,
             attempts,
             answered: false,
+            targets: None,
         };
         self.clients.insert(id, client);
         let departure = Departure {
@@ -380,6 +384,20 @@ impl Core {
         if matches!(code, 401 | 407) && self.try_again(id, response) {
             return;
         }
+        let elsewhere = if code < 300 {
+            Ok(false)
+        } else {
+            self.go_on(id, response)
+        };
+        let explained;
+        let response = match elsewhere {
+            Ok(true) => return,
+            Ok(false) => response,
+            Err(why) => {
+                explained = compose::explained(response, &why);
+                &explained
+            }
+        };
         let Some(client) = self.clients.get(&id) else {
             return;
         };
@@ -444,9 +462,12 @@ impl Core {
                 super::dialog::seq(&request).unwrap_or(0) + 1
             }
         };
-        fields::remove(&mut request.headers, "CSeq");
-        fields::push(&mut request.headers, "CSeq", format!("{seq} {}", request.method));
+        fields::set_seq(&mut request, seq);
+        let targets = self.clients.get_mut(&id).and_then(|client| client.targets.take());
         let again = self.depart(purpose, request, hop, false, attempts);
+        if let Some(client) = self.clients.get_mut(&again) {
+            client.targets = targets;
+        }
         if let Purpose::Invite(call) | Purpose::Reinvite(call) = purpose {
             self.moved(call, id, again);
         }

@@ -1,7 +1,7 @@
 //! Header fields as text: what the stack's own types would change on the way is taken as it is written.
 
 use rsipstack::sip::{
-    Uri,
+    Request, Uri,
     headers::{Header, Headers, make_header},
     uri::{Auth, Param, parse_uri},
 };
@@ -42,6 +42,12 @@ pub(super) fn put(headers: &mut Headers, name: &str, value: &str) {
 /// Takes out all header fields of this name.
 pub(super) fn remove(headers: &mut Headers, name: &str) {
     headers.retain(|header| !header.name().eq_ignore_ascii_case(name));
+}
+
+/// Gives a request its number.
+pub(super) fn set_seq(request: &mut Request, seq: u32) {
+    remove(&mut request.headers, "CSeq");
+    push(&mut request.headers, "CSeq", format!("{seq} {}", request.method));
 }
 
 /// The parts of a list, cut at commas outside of quotation marks and angle brackets.

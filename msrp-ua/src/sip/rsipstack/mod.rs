@@ -34,6 +34,7 @@ mod frame;
 mod happening;
 mod pages;
 mod receive;
+mod redirect;
 mod registration;
 mod requests;
 mod sockets;
