@@ -251,3 +251,135 @@ async fn calls_and_messages_answer_a_proxy_and_a_peer() {
     };
     assert_eq!(answer.code, 200);
 }
+
+/// A MESSAGE of ours.
+async fn write(alice: &mut Side, number: u64, to: String) {
+    let page = SipPage::new(
+        PageId::outgoing(number),
+        alice.party(),
+        SipParty::new(to),
+        "text/plain",
+        "hello",
+    );
+    alice.perform(SipAction::Page(Box::new(page))).await;
+}
+
+async fn answered(alice: &mut Side) -> u16 {
+    match alice.next().await {
+        SipInput::PageAnswered { answer, .. } => answer.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_that_was_answered_is_answered_before_it_comes_again() {
+    let (peer, other) = (Peer::new().await, Peer::new().await);
+    let mut config = with_password(config("alice", "udp"), "secret");
+    config.timers.t1 = Duration::from_secs(10);
+    let mut alice = Side::with("alice", config);
+    for (asks, says, status) in [
+        ("WWW-Authenticate", "Authorization", "401 Unauthorized"),
+        (
+            "Proxy-Authenticate",
+            "Proxy-Authorization",
+            "407 Proxy Authentication Required",
+        ),
+    ] {
+        let proof = |request: &Text| request.all(says).first().map(|value| (*value).to_owned());
+        let ask = |challenge: &str| format!("{asks}: {challenge}\r\n");
+        write(&mut alice, 1, peer.uri()).await;
+        let (first, from) = peer.request_of("MESSAGE").await;
+        assert_eq!(proof(&first), None);
+        peer.send(from, &first.response(status, "m", &ask(SHA), "")).await;
+        let mut cnonces = Vec::new();
+        for count in 1..4 {
+            let (request, _) = peer.request_of("MESSAGE").await;
+            let proof = proof(&request).unwrap();
+            assert!(proves(&request, &proof, Algorithm::Sha256, "secret"));
+            assert_eq!(parameter(&proof, "nc").unwrap(), format!("{count:08x}"));
+            cnonces.push(parameter(&proof, "cnonce").unwrap());
+            assert_eq!(
+                request.get("CSeq"),
+                if count == 1 { "2 MESSAGE" } else { "1 MESSAGE" }
+            );
+            peer.send(from, &request.response("200 OK", "m", "", "")).await;
+            assert_eq!(answered(&mut alice).await, 200);
+            write(&mut alice, 1 + count, peer.uri()).await;
+        }
+        cnonces.dedup();
+        assert_eq!(cnonces.len(), 3);
+        // The nonce is too old, whether that is said or not; the count begins anew.
+        for (number, stale) in [(5, ", stale=true"), (6, "")] {
+            let (request, _) = peer.request_of("MESSAGE").await;
+            assert!(proof(&request).is_some());
+            let challenge = SHA.replace("n1", &format!("n1{number}")) + stale;
+            peer.send(from, &request.response(status, "m", &ask(&challenge), ""))
+                .await;
+            let (request, _) = peer.request_of("MESSAGE").await;
+            let proof = proof(&request).unwrap();
+            assert!(proves(&request, &proof, Algorithm::Sha256, "secret"));
+            assert_eq!(parameter(&proof, "nc").as_deref(), Some("00000001"));
+            assert_eq!(parameter(&proof, "nonce"), Some(format!("n1{number}")));
+            peer.send(from, &request.response("200 OK", "m", "", "")).await;
+            assert_eq!(answered(&mut alice).await, 200);
+            write(&mut alice, number, peer.uri()).await;
+        }
+        // What is refused for good is not said again, to whomever.
+        let (request, _) = peer.request_of("MESSAGE").await;
+        peer.send(from, &request.response(status, "m", &ask(SHA), ""))
+            .await;
+        let (request, _) = peer.request_of("MESSAGE").await;
+        peer.send(from, &request.response(status, "m", &ask(SHA), ""))
+            .await;
+        assert_eq!(answered(&mut alice).await, status[..3].parse::<u16>().unwrap());
+        write(&mut alice, 8, peer.uri()).await;
+        let (request, _) = peer.request_of("MESSAGE").await;
+        assert_eq!(proof(&request), None);
+        peer.send(from, &request.response(status, "m", &ask(SHA), ""))
+            .await;
+        let (request, _) = peer.request_of("MESSAGE").await;
+        peer.send(from, &request.response("200 OK", "m", "", "")).await;
+        assert_eq!(answered(&mut alice).await, 200);
+        // Nobody else is told.
+        write(&mut alice, 9, other.uri()).await;
+        let (request, _) = other.request_of("MESSAGE").await;
+        assert_eq!(proof(&request), None);
+        other.send(from, &request.response("200 OK", "m", "", "")).await;
+        assert_eq!(answered(&mut alice).await, 200);
+    }
+}
+
+#[tokio::test]
+async fn of_challenges_the_one_longest_not_used_is_forgotten() {
+    let peers = [Peer::new().await, Peer::new().await, Peer::new().await];
+    let mut config = with_password(config("alice", "udp"), "secret");
+    config.timers.t1 = Duration::from_secs(10);
+    config.limits.challenges = 2;
+    let mut alice = Side::with("alice", config);
+    // Whom we write to, and whether it has to ask.
+    for (number, (which, asks)) in [
+        (0, true),
+        (1, true),
+        (0, false),
+        (2, true),
+        (0, false),
+        (1, true),
+        (2, true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let peer = &peers[which];
+        write(&mut alice, number as u64, peer.uri()).await;
+        let (mut request, from) = peer.request_of("MESSAGE").await;
+        assert_eq!(request.all("Authorization").is_empty(), asks, "{number}");
+        if asks {
+            let challenge = format!("WWW-Authenticate: {OLD}\r\n");
+            peer.send(from, &request.response("401 Unauthorized", "m", &challenge, ""))
+                .await;
+            (request, _) = peer.request_of("MESSAGE").await;
+        }
+        peer.send(from, &request.response("200 OK", "m", "", "")).await;
+        assert_eq!(answered(&mut alice).await, 200);
+    }
+}

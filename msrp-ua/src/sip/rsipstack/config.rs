@@ -168,6 +168,9 @@ pub struct RsipLimits {
     pub transactions: usize,
     /// Connections by TCP and TLS at a time; further ones are closed at once. Each up to twice `message` octets.
     pub connections: usize,
+    /// Challenges (401, 407) that are remembered, so that further requests need no second round trip; the one that was longest
+    /// not used gives way. Each up to about 5 KiB.
+    pub challenges: usize,
     /// Octets of one SIP message. A longer one by TCP or TLS gets 513 and ends the connection.
     pub message: usize,
     /// Inputs that wait for [`next`](crate::sip::SipAdapter::next), before requests that come get 503.
@@ -175,13 +178,14 @@ pub struct RsipLimits {
 }
 
 impl Default for RsipLimits {
-    /// 10,000 calls, 10,000 pages, 65,536 transactions, 1024 connections, 64 KiB a message, 16,384 inputs.
+    /// 10,000 calls, 10,000 pages, 65,536 transactions, 1024 connections, 256 challenges, 64 KiB a message, 16,384 inputs.
     fn default() -> Self {
         Self {
             calls: 10_000,
             pages: 10_000,
             transactions: 65_536,
             connections: 1024,
+            challenges: 256,
             message: 64 << 10,
             inputs: 16_384,
         }

@@ -22,7 +22,7 @@ use super::{
     calls::Call,
     compose,
     config::RsipConfig,
-    credentials,
+    credentials::{self, Answered},
     exchange::{self, Departure, Hop},
     fields,
     flow::Flow,
@@ -57,6 +57,8 @@ pub(super) struct Client {
     pub(super) uri: String,
     pub(super) sent: Option<Sent>,
     pub(super) attempts: u8,
+    /// The challenges that it answers to.
+    proves: Vec<Answered>,
     pub(super) answered: bool,
     /// Where else it may go.
     pub(super) targets: Option<Box<Targets>>,
@@ -341,6 +343,7 @@ impl Core {
             uri: uri.clone(),
             sent: None,
             attempts,
+            proves: Vec::new(),
             answered: false,
             targets: None,
         };
@@ -446,10 +449,16 @@ impl Core {
         else {
             return false;
         };
-        let mut request = (*sent.request).clone();
-        if !credentials::answer(&mut request, challenged, &self.config.credentials) {
+        let Some(proves) = self.sockets.challenges().learn(
+            &sent.request,
+            sent.flow.remote,
+            challenged,
+            &self.config.credentials,
+            &client.proves,
+        ) else {
             return false;
-        }
+        };
+        let mut request = (*sent.request).clone();
         let (purpose, attempts) = (client.purpose, client.attempts + 1);
         let hop = Hop::Flow(Box::new(sent.flow.clone()), client.uri.clone());
         let seq = match purpose {
@@ -467,6 +476,7 @@ impl Core {
         let again = self.depart(purpose, request, hop, false, attempts);
         if let Some(client) = self.clients.get_mut(&again) {
             client.targets = targets;
+            client.proves = proves;
         }
         if let Purpose::Invite(call) | Purpose::Reinvite(call) = purpose {
             self.moved(call, id, again);

@@ -72,6 +72,7 @@ async fn address(sockets: &Arc<Sockets>, departure: &mut Departure) -> Result<Fl
     }
     let branch = compose::branch();
     compose::address(&mut departure.request, sockets, &flow, &branch);
+    sockets.challenges().answer(&mut departure.request, flow.remote);
     let request = &departure.request;
     if flow.transport == SipTransport::Udp && request.to_bytes().len() > UDP_LIMIT {
         let page = request.method == Method::Message;

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 
 use super::{
     config::{RsipConfig, SipListen, SipTransport},
+    credentials::Challenges,
     flow::{Flow, Stream, StreamKey},
     happening::Happening,
     receive, stream,
@@ -40,6 +41,7 @@ pub(super) struct Sockets {
     pub(super) datagrams: Vec<Datagrams>,
     streams: Mutex<HashMap<StreamKey, Arc<Stream>>>,
     resolver: SipResolver,
+    challenges: Mutex<Challenges>,
     happenings: mpsc::Sender<Happening>,
     /// Messages that were dropped: too many transactions, or nothing that can be understood.
     pub(super) dropped: Arc<AtomicU64>,
@@ -63,6 +65,7 @@ impl Sockets {
         happenings: mpsc::Sender<Happening>,
         dropped: Arc<AtomicU64>,
     ) -> Self {
+        let challenges = Mutex::new(Challenges::new(config.limits.challenges));
         Self {
             config,
             endpoint,
@@ -70,6 +73,7 @@ impl Sockets {
             datagrams,
             streams: Mutex::default(),
             resolver: SipResolver::new(),
+            challenges,
             happenings,
             dropped,
         }
@@ -78,6 +82,11 @@ impl Sockets {
     pub(super) async fn tell(&self, happening: Happening) {
         // The core ends last; if it has ended, nobody is left to care.
         drop(self.happenings.send(happening).await);
+    }
+
+    /// What proxies, registrars and peers have asked.
+    pub(super) fn challenges(&self) -> std::sync::MutexGuard<'_, Challenges> {
+        self.challenges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn streams(&self) -> std::sync::MutexGuard<'_, HashMap<StreamKey, Arc<Stream>>> {
