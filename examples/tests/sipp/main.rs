@@ -120,7 +120,7 @@ async fn sipp_calls() {
     if !find() {
         return;
     }
-    let cases: [(&str, &str, &[&str]); 10] = [
+    let cases: [(&str, &str, &[&str]); 11] = [
         (
             "uac_call",
             "accept",
@@ -133,6 +133,7 @@ async fn sipp_calls() {
         ("uac_unreadable", "accept", &[]),
         ("uac_location", "locate", &["Invite", "Acknowledged", "Ended"]),
         ("uac_part_required", "accept", &[]),
+        ("uac_required", "accept", &[]),
         ("uac_message", "accept", &["Page"]),
         ("uac_options", "accept", &[]),
     ];

@@ -359,7 +359,10 @@ async fn what_is_not_understood_is_refused() {
         ("SUBSCRIBE", "", "", 405),
         ("FROBNICATE", "", "", 501),
         ("BYE", "", "", 481),
+        ("PRACK", "", "", 405),
         ("INVITE", "Require: 100rel, gin\r\n", "", 420),
+        ("MESSAGE", "Require: 100rel\r\nRequire: gin\r\n", "", 420),
+        ("OPTIONS", "Require: 100rel, gin\r\n", "", 420),
         ("INVITE", "Content-Type: application/isup\r\n", "x", 415),
         (
             "INVITE",

@@ -231,12 +231,13 @@ pub(super) fn explained(response: &Response, why: &str) -> Response {
 
 /// What the user agent is told of an answer.
 pub(super) fn answer(response: &Response) -> SipAnswer {
-    const TOLD: [&str; 9] = [
+    const TOLD: [&str; 10] = [
         "Warning",
         "Accept",
         "Contact",
         "Allow",
         "Unsupported",
+        "Require",
         "Min-Expires",
         "Accept-Encoding",
         "Error-Info",
