@@ -241,10 +241,19 @@ async fn calls_and_messages_answer_a_proxy_and_a_peer() {
         .await;
     let (message, from) = peer.request_of("MESSAGE").await;
     assert_eq!((&*message.body, message.get("CSeq")), ("hello", "3 MESSAGE"));
-    assert_eq!(
-        parameter(message.get("Authorization"), "nonce").as_deref(),
-        Some("n9")
-    );
+    // That of the realm which has asked before goes along.
+    let proofs = message.all("Authorization");
+    let nonces: Vec<_> = proofs
+        .iter()
+        .map(|proof| {
+            (
+                parameter(proof, "realm").unwrap(),
+                parameter(proof, "nonce").unwrap(),
+            )
+        })
+        .collect();
+    let of = |realm: &str, nonce: &str| (realm.to_owned(), nonce.to_owned());
+    assert_eq!(nonces, [of("inner", "n1"), of("home", "n9")]);
     peer.send(from, &message.response("200 OK", "m", "", "")).await;
     let SipInput::PageAnswered { answer, .. } = alice.next().await else {
         panic!()
