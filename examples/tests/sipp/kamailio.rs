@@ -135,7 +135,16 @@ async fn registered_at_kamailio_they_call_and_write_to_each_other() {
             };
             assert_eq!(answer.code, 200, "{algorithm} {qop}");
         }
-        drop(bob);
+        // When he has gone the registrar knows it.
+        bob.shutdown().await;
+        assert_eq!(bob.registration(), RegistrationState::None);
+        let [from, to] = ["carol", "bob"].map(|name| SipParty::new(format!("sip:{name}@127.0.0.1")));
+        let page = SipPage::new(PageId::outgoing(3), from, to, "text/plain", "too late");
+        carol.perform(SipAction::Page(Box::new(page))).await.unwrap();
+        let SipInput::PageAnswered { answer, .. } = next(&mut carol).await else {
+            panic!()
+        };
+        assert_eq!(answer.code, 404, "{algorithm} {qop}");
         let mut dave = Agent::start(kamailio.config("dave", transport));
         alice.call("sip:nobody@127.0.0.1".to_owned()).await;
         assert!(matches!(alice.ended().await, CallEnd::Refused(answer) if answer.code == 404));
