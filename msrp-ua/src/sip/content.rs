@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(read(&sdp).unwrap().sdp.as_deref(), Some(&b"v=0"[..]));
         assert_eq!(read(&Part::default()), Ok(SipContent::default()));
         let icon = part("image/png", "PNG");
-        assert_eq!(read(&icon).unwrap().parts, [icon.clone()]);
+        assert_eq!(read(&icon).unwrap().parts, std::slice::from_ref(&icon));
         let isup = part("application/isup", "x");
         assert_eq!(read(&isup), Err(ContentError::Unsupported));
         let optional = with(isup.clone(), "Content-Disposition", "signal; Handling=Optional");

@@ -225,7 +225,7 @@ pub(super) fn explained(response: &Response, why: &str) -> Response {
         .and_then(fields::NameAddr::parse)
         .map(|contact| format!("to {}: ", contact.uri))
         .unwrap_or_default();
-    response.wire_reason = Some(format!("{phrase} ({to}{why})").into());
+    response.wire_reason = Some(format!("{phrase} ({to}{why})"));
     response
 }
 
