@@ -97,7 +97,10 @@ impl World {
     }
 
     pub fn with(config: RelayConfig) -> Self {
-        let now = Instant::now();
+        Self::begun_at(Instant::now(), config)
+    }
+
+    pub fn begun_at(now: Instant, config: RelayConfig) -> Self {
         Self {
             relay: Relay::new(now, config, [7; 32]).unwrap(),
             now,
