@@ -1,18 +1,19 @@
 //! What the user agent tells, as programs are told.
 
 use msrp_ua::{
-    RegistrationLoss, SessionLoss, UserAgent, UserAgentEvent,
+    UserAgent, UserAgentEvent,
     call::{
-        CallAnswer, CallChange, CallEnd, CallStream, FileOutcome, IncomingCall, ProposalKind, StreamAnswer,
-        StreamId, StreamProposal,
+        CallAnswer, CallChange, CallStream, FileOutcome, IncomingCall, ProposalKind, StreamAnswer, StreamId,
+        StreamProposal,
     },
     imdn::{DisplayStatus, Disposition},
     sip::{CallId, SipReply},
 };
 
 use super::{
-    BodyPart, Content, Direction, Event, FileEnd, Phase, Status,
+    BodyPart, Content, Direction, Event, Phase, Status,
     files::{self, Transfer},
+    reasons::{file_end, how, why},
     state::{Session, State, party},
 };
 
@@ -375,64 +376,5 @@ fn report(call: CallId, message_id: &str, status: Status, why: Option<(u16, &str
         status,
         code: why.map(|(code, _)| code),
         reason: why.map(|(_, reason)| reason.to_owned()),
-    }
-}
-
-/// The code with which a call ended, and whether it ended as calls do.
-fn how(end: &CallEnd) -> (Option<u16>, bool) {
-    match end {
-        CallEnd::Local | CallEnd::Peer | CallEnd::Finished => (None, true),
-        CallEnd::Refused(answer) | CallEnd::Dialog(answer) => (Some(answer.code), false),
-        CallEnd::RefusedByUs(reply) => (Some(reply.code), false),
-        CallEnd::NotAcceptable(refusal) => (Some(refusal.code), false),
-        CallEnd::NoStreams => (Some(488), false),
-        CallEnd::Cancelled => (Some(487), false),
-        CallEnd::TimedOut => (Some(408), false),
-        _ => (None, false),
-    }
-}
-
-/// Why a call ended, in words.
-fn why(end: &CallEnd) -> String {
-    match end {
-        CallEnd::Relay(RegistrationLoss::Credentials) => {
-            "the relay does not know this user, or not with this password".to_owned()
-        }
-        CallEnd::Relay(RegistrationLoss::Connect(failure)) => {
-            format!("the relay cannot be reached: {failure}")
-        }
-        CallEnd::Relay(RegistrationLoss::Refused(code)) => {
-            format!("the relay refuses: {code} {}", code.phrase())
-        }
-        CallEnd::Lost(SessionLoss::Connect(failure)) => format!("the peer cannot be reached: {failure}"),
-        CallEnd::Lost(SessionLoss::Connection(_)) => {
-            "the connection to the peer is lost, and it cannot be had again".to_owned()
-        }
-        CallEnd::Dialog(answer) if answer.code == 408 => "the peer does not answer any more".to_owned(),
-        CallEnd::Lost(SessionLoss::NotRecovered { after, .. }) => format!(
-            "the connection to the peer is lost, and for {} s it could not be had again",
-            after.as_secs()
-        ),
-        CallEnd::Lost(SessionLoss::NotBound) => "nobody came to the MSRP session".to_owned(),
-        end => end.to_string(),
-    }
-}
-
-fn file_end(outcome: &FileOutcome) -> (FileEnd, Option<String>) {
-    let because = |reason: &str| Some(reason.to_owned());
-    match outcome {
-        FileOutcome::Sent { .. } => (FileEnd::Sent, None),
-        FileOutcome::Received { .. } => (FileEnd::Received, None),
-        FileOutcome::Refused => (FileEnd::Refused, because("the other side does not want it")),
-        FileOutcome::Aborted => (FileEnd::Aborted, because("given up")),
-        FileOutcome::AbortedByPeer => (FileEnd::Aborted, because("given up by the other side")),
-        FileOutcome::Failed(code) => (FileEnd::Failed, Some(format!("{code} {}", code.phrase()))),
-        FileOutcome::Source => (FileEnd::Failed, because("it cannot be read any more")),
-        FileOutcome::Sink => (
-            FileEnd::Failed,
-            because("it is not what was promised, by its size or its hash"),
-        ),
-        FileOutcome::Ended => (FileEnd::Failed, because("it was ended before all had passed")),
-        other => (FileEnd::Failed, Some(format!("{other:?}"))),
     }
 }

@@ -11,6 +11,7 @@ mod event;
 mod files;
 mod hearing;
 mod options;
+mod reasons;
 mod refusal;
 mod settings;
 mod sink;

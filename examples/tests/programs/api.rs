@@ -1,98 +1,18 @@
 //! `msrp-api` processes, driven over HTTP as curl does it.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    net::SocketAddr,
-    process::{Child, Command, Stdio},
-};
+use std::fs;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     agents::{Agent, signal, wait},
-    http::{Answer, ask, send},
+    api_running::{Api, TOKEN, api},
+    http::{Answer, ask},
     running::Folder,
     sse::Events,
 };
 
-const TOKEN: &str = "Authorization: Bearer sesame\r\n";
-
-fn api(options: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_msrp-api"));
-    command.args(options).env_remove("RUST_LOG").stdin(Stdio::null());
-    command
-}
-
-/// An API that runs; it is killed when this goes away.
-struct Api {
-    child: Child,
-    http: SocketAddr,
-    /// Where it is called.
-    uri: String,
-}
-
-impl Api {
-    fn start(options: &[&str]) -> Self {
-        let mut all = vec![
-            "--aor",
-            "sip:desk@127.0.0.1",
-            "--sip",
-            "udp://127.0.0.1:0",
-            "--http",
-            "http://127.0.0.1:0",
-            "--token",
-            "sesame",
-        ];
-        all.extend(options);
-        let mut child = api(&all).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut url = |scheme: &str| {
-            let line = lines.next().unwrap().unwrap();
-            let address = line
-                .strip_prefix("listening on ")
-                .and_then(|url| url.strip_prefix(scheme));
-            address.unwrap_or_else(|| panic!("{line}")).to_owned()
-        };
-        let http = url("http://").parse().unwrap();
-        let uri = format!("sip:desk@{}", url("udp://"));
-        url("msrp://");
-        Self { child, http, uri }
-    }
-
-    fn get(&self, path: &str) -> Answer {
-        ask(self.http, "GET", path, TOKEN)
-    }
-
-    fn delete(&self, path: &str) -> Answer {
-        ask(self.http, "DELETE", path, TOKEN)
-    }
-
-    fn post(&self, path: &str, kind: &str, body: &[u8]) -> Answer {
-        let lines = format!(
-            "{TOKEN}Content-Type: {kind}\r\nContent-Length: {}\r\n",
-            body.len()
-        );
-        send(self.http, "POST", path, &lines, body)
-    }
-
-    fn post_json(&self, path: &str, body: Value) -> Answer {
-        self.post(path, "application/json", body.to_string().as_bytes())
-    }
-
-    fn events(&self, path: &str) -> Events {
-        Events::open(self.http, path, TOKEN)
-    }
-}
-
-impl Drop for Api {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ended = self.child.kill();
-        let _ended = self.child.wait();
-    }
-}
-
+/// It is refused with this status, and says this.
 #[track_caller]
 fn refused(answer: &Answer, status: u16, text: &str) {
     assert_eq!(answer.status, status, "{answer:?}");

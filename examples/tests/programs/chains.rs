@@ -33,7 +33,8 @@ pub(crate) const OUTER: &str = "outer.relay.test";
 pub(crate) struct Place {
     folder: Folder,
     pub(crate) authority: Authority,
-    roots: String,
+    /// The authority's certificate, as a file.
+    pub(crate) roots: String,
 }
 
 /// Certificate and key of a relay, as files.

@@ -2,11 +2,16 @@
 
 mod agents;
 mod api;
+mod api_clients;
+mod api_running;
 mod bridging;
 mod browser_clients;
+mod calling;
 mod chains;
 mod chat_calls;
+mod chat_files;
 mod chat_options;
+mod chat_relays;
 mod exposition;
 mod foreign;
 mod foreign_clients;

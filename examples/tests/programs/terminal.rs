@@ -171,16 +171,18 @@ fn what_is_typed_and_is_not_utf_8_is_dropped() {
 fn a_window_may_change_its_size() {
     let (alice, mut bob) = alice_and_bob(&[]);
     alice.resize(12, 40);
-    alice.press(format!("{} the end\r", "long ".repeat(11)));
-    alice.row("the end ✓✓");
-    bob.event("message");
+    // It has room behind the prompt, but not behind time and name. (Until the editor has heard of the new size, which nobody sees, it
+    // would count the rows of more than that by the old one.)
+    alice.press(format!("{}end\r", "line ".repeat(6)));
+    alice.row("end ✓✓");
+    assert_eq!(bob.event("message")["text"], "line line line line line line end");
+    bob.command(json!({"command": "send", "text": "word ".repeat(20)}));
+    alice.row("bob: word");
     alice.resize(30, 100);
     alice.press("wide\r");
     assert_eq!(bob.event("message")["text"], "wide");
     alice.row("me: wide ✓✓");
-    // What was typed in rows of its own leaves none.
-    let rows = alice.last_row(">");
-    assert!(!rows.iter().any(|row| row.starts_with("> long")), "{rows:?}");
+    alice.last_row(">");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A whole user agent: MSRP over TCP, and SIP by the adapter.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use msrp_core::grammar::Scheme;
 use msrp_examples::signalling;
@@ -20,6 +20,8 @@ use msrp_ua::{
     },
 };
 use tokio::sync::mpsc;
+
+use crate::running::PATIENCE;
 
 pub(crate) struct Agent {
     pub(crate) listening: Vec<SipListen>,
@@ -54,7 +56,7 @@ impl Agent {
     }
 
     async fn next(&mut self) -> UserAgentEvent {
-        tokio::time::timeout(Duration::from_secs(30), self.events.recv())
+        tokio::time::timeout(PATIENCE, self.events.recv())
             .await
             .expect("nothing has come")
             .expect("the user agent has ended")
@@ -102,6 +104,18 @@ impl Agent {
             UserAgentEvent::CallEstablished {
                 call, mut streams, ..
             } => Some((call, streams.remove(0))),
+            _ => None,
+        })
+        .await
+    }
+
+    /// What comes of a call: it is established, or over.
+    pub(crate) async fn outcome(&mut self) -> Result<(CallId, CallStream), CallEnd> {
+        self.until(|event| match event {
+            UserAgentEvent::CallEstablished {
+                call, mut streams, ..
+            } => Some(Ok((call, streams.remove(0)))),
+            UserAgentEvent::CallEnded { reason, .. } => Some(Err(reason)),
             _ => None,
         })
         .await

@@ -19,19 +19,19 @@ use msrp_ua::{
 use crate::{
     agent::Agent,
     next,
-    running::{port, wait_for_listener},
+    running::{PATIENCE, port, wait_for_listener},
 };
 
 const PROGRAM: &str = "/usr/sbin/kamailio";
 
-struct Kamailio {
+pub(crate) struct Kamailio {
     child: Child,
     folder: PathBuf,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Kamailio {
-    fn start(algorithm: &str, qop: &str) -> Self {
+    pub(crate) fn start(algorithm: &str, qop: &str) -> Self {
         let port = port();
         let folder = std::env::temp_dir().join(format!("msrp-kamailio-{}-{port}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
@@ -76,7 +76,7 @@ impl Drop for Kamailio {
     }
 }
 
-fn find() -> bool {
+pub(crate) fn find() -> bool {
     // The configuration names the folder in which Debian has the modules of this architecture.
     let modules = "/usr/lib/x86_64-linux-gnu/kamailio/modules";
     let found = Path::new(PROGRAM).exists() && Path::new(modules).exists();
@@ -97,9 +97,7 @@ async fn registered_at_kamailio_they_call_and_write_to_each_other() {
         let kamailio = Kamailio::start(algorithm, qop);
         let mut alice = Agent::start(kamailio.config("alice", transport));
         let mut bob = RsipAdapter::start(kamailio.config("bob", transport)).unwrap();
-        let registered = tokio::time::timeout(Duration::from_secs(30), bob.registered())
-            .await
-            .unwrap();
+        let registered = tokio::time::timeout(PATIENCE, bob.registered()).await.unwrap();
         assert_eq!(
             registered,
             RegistrationState::Registered(Duration::from_secs(3600)),
@@ -148,17 +146,25 @@ async fn registered_at_kamailio_they_call_and_write_to_each_other() {
         let mut dave = Agent::start(kamailio.config("dave", transport));
         alice.call("sip:nobody@127.0.0.1".to_owned()).await;
         assert!(matches!(alice.ended().await, CallEnd::Refused(answer) if answer.code == 404));
-        // Dave may still be registering.
-        loop {
-            alice.call("sip:dave@127.0.0.1".to_owned()).await;
-            let mut waiting = std::pin::pin!(dave.answer());
-            let answered = tokio::time::timeout(Duration::from_secs(1), &mut waiting).await;
-            if answered.is_ok() {
-                break;
+        let (call, ours) = {
+            let mut answer = std::pin::pin!(dave.answer());
+            let mut answered = false;
+            'calls: loop {
+                alice.call("sip:dave@127.0.0.1".to_owned()).await;
+                let mut outcome = std::pin::pin!(alice.outcome());
+                loop {
+                    tokio::select! {
+                        _ = &mut answer, if !answered => answered = true,
+                        outcome = &mut outcome => match outcome {
+                            Ok(established) => break 'calls established,
+                            // Dave is still registering.
+                            Err(CallEnd::Refused(refusal)) if refusal.code == 404 => break,
+                            Err(other) => panic!("{other:?}"),
+                        },
+                    }
+                }
             }
-            assert!(matches!(alice.ended().await, CallEnd::Refused(answer) if answer.code == 404));
-        }
-        let (call, ours) = alice.established().await;
+        };
         dave.established().await;
         alice.say(ours.session, "hello Dave").await;
         assert_eq!(dave.heard().await, "hello Dave");

@@ -5,10 +5,20 @@ mod agent;
 #[allow(dead_code, reason = "the tests of programs need more of it")]
 #[path = "../programs/agents.rs"]
 mod agents;
+#[allow(dead_code, reason = "the tests of programs need more of it")]
+#[path = "../programs/api_running.rs"]
+mod api_running;
 mod gateway;
+#[allow(dead_code, reason = "the tests of programs need more of it")]
+#[path = "../programs/http.rs"]
+mod http;
 mod kamailio;
+mod registered;
 mod running;
 mod sessions;
+#[allow(dead_code, reason = "the tests of programs need more of it")]
+#[path = "../programs/sse.rs"]
+mod sse;
 mod tshark;
 
 use std::time::Duration;
@@ -35,7 +45,7 @@ fn adapter(transport: &str) -> RsipAdapter {
 }
 
 async fn next(adapter: &mut RsipAdapter) -> SipInput {
-    tokio::time::timeout(Duration::from_secs(30), adapter.next())
+    tokio::time::timeout(running::PATIENCE, adapter.next())
         .await
         .expect("nothing has come")
         .expect("the adapter has ended")

@@ -6,8 +6,11 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+/// How long anything may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 const PROGRAM: &str = "/usr/bin/sipp";
 
@@ -33,13 +36,11 @@ pub(crate) fn port() -> u16 {
 }
 
 pub(crate) fn wait_for_listener(port: u16) {
-    for _ in 0..1000 {
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return;
-        }
+    let begun = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begun.elapsed() < PATIENCE, "nobody listens at port {port}");
         std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("sipp does not listen at port {port}");
 }
 
 /// It is killed when this goes away.
@@ -63,7 +64,7 @@ impl Sipp {
             .arg(&file)
             .args(["-i", "127.0.0.1", "-p", &port.to_string(), "-m", "1", "-nostdin"])
             .args(["-t", if transport == "tcp" { "t1" } else { "u1" }])
-            .args(["-timeout", "20s", "-timeout_error", "-recv_timeout", "10000"])
+            .args(["-timeout", "90s", "-timeout_error", "-recv_timeout", "60000"])
             .args([
                 "-trace_err",
                 "-error_file",

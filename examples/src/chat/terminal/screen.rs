@@ -257,7 +257,9 @@ mod tests {
         fn rows(&self) -> Vec<String> {
             let parser = self.0.lock().unwrap();
             let rows = parser.screen().rows(0, SIZE.columns as u16);
-            rows.filter(|row| !row.is_empty()).collect()
+            rows.map(|row| row.trim_end().to_owned())
+                .filter(|row| !row.is_empty())
+                .collect()
         }
     }
 

@@ -1,0 +1,129 @@
+//! Files between `msrp-chat` processes.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::{
+    agents::{Agent, peak_memory},
+    calling::{TCP, UDP, alice_calls, failed, relay},
+    running::Folder,
+};
+
+#[test]
+fn a_file_that_is_not_wanted_is_a_failure() {
+    let folder = Folder::new();
+    let file = folder.file("a.txt", "a few words");
+    let mut bob = Agent::start("bob", UDP, &["--auto-answer"]);
+    let output = alice_calls(UDP, &bob.uri("bob"), &["--send", "hello", "--send-file", &file]);
+    failed(&output, &["a.txt was not delivered", "does not want it"]);
+    assert_eq!(bob.event("message")["text"], "hello");
+    assert_eq!(bob.event("file-offered")["accepted"], false);
+    let inbox = folder.path().join("in");
+    let options = [
+        "--auto-answer",
+        "--max-file",
+        "10",
+        "--save-dir",
+        inbox.to_str().unwrap(),
+    ];
+    let mut bob = Agent::start("bob", UDP, &options);
+    failed(
+        &alice_calls(UDP, &bob.uri("bob"), &["--send-file", &file]),
+        &["does not want it"],
+    );
+    assert_eq!(bob.event("file-offered")["accepted"], false);
+    assert_eq!(fs::read_dir(&inbox).unwrap().count(), 0);
+}
+
+#[test]
+fn who_vanishes_in_the_middle_of_a_file_leaves_a_failure() {
+    let folder = Folder::new();
+    let file = folder.path().join("long");
+    fs::File::create(&file).unwrap().set_len(1 << 30).unwrap();
+    let inbox = folder.path().join("in");
+    let mut bob = Agent::start(
+        "bob",
+        TCP,
+        &["--auto-answer", "--save-dir", inbox.to_str().unwrap()],
+    );
+    let mut alice = Agent::start("alice", TCP, &["--call", &bob.uri("bob"), "--stay"]);
+    alice.event("session");
+    let path = file.to_str().unwrap();
+    alice.line(&json!({"command": "send-file", "path": path}).to_string());
+    bob.event("file-progress");
+    bob.kill();
+    let lost = alice.event("file");
+    assert_eq!(lost["outcome"], "failed", "{lost}");
+    assert_eq!(alice.event("ended")["regular"], false);
+    alice.line("{\"command\": \"quit\"}");
+    assert_eq!(alice.wait().code(), Some(0));
+}
+
+#[test]
+fn who_is_left_by_the_sender_keeps_nothing_of_a_file() {
+    let folder = Folder::new();
+    let file = folder.path().join("long");
+    fs::File::create(&file).unwrap().set_len(1 << 30).unwrap();
+    let inbox = folder.path().join("in");
+    let mut bob = Agent::start(
+        "bob",
+        TCP,
+        &["--auto-answer", "--save-dir", inbox.to_str().unwrap()],
+    );
+    let mut alice = Agent::start("alice", TCP, &["--call", &bob.uri("bob"), "--stay"]);
+    alice.event("session");
+    let path = file.to_str().unwrap();
+    let file = alice.command(json!({"command": "send-file", "path": path}))["file"].clone();
+    bob.event("file-progress");
+    assert!(inbox.join("long.part").exists());
+    assert_eq!(
+        alice.command(json!({"command": "cancel-file", "file": file}))["event"],
+        "done"
+    );
+    assert_eq!(alice.event("file")["outcome"], "aborted");
+    assert_ne!(bob.event("file")["outcome"], "received");
+    assert_eq!(fs::read_dir(&inbox).unwrap().count(), 0);
+    // The session goes on.
+    alice.command(json!({"command": "send", "text": "never mind"}));
+    assert_eq!(bob.event("message")["text"], "never mind");
+}
+
+#[test]
+fn a_long_file_through_a_relay_takes_no_more_memory_than_a_short_one() {
+    let folder = Folder::new();
+    let file = folder.path().join("long");
+    fs::File::create(&file).unwrap().set_len(256 << 20).unwrap();
+    let inbox = folder.path().join("in");
+    let (relay, uri) = relay();
+    let bobs = [
+        "--auto-answer",
+        "--save-dir",
+        inbox.to_str().unwrap(),
+        "--relay",
+        &uri,
+        "--relay-password",
+        "builder",
+    ];
+    let mut bob = Agent::start("bob", UDP, &bobs);
+    let alices = [
+        "--call",
+        &bob.uri("bob"),
+        "--relay",
+        &uri,
+        "--relay-password",
+        "wonder land",
+        "--stay",
+    ];
+    let mut alice = Agent::start("alice", UDP, &alices);
+    alice.event("session");
+    let before = [relay.id(), alice.id(), bob.id()].map(peak_memory);
+    alice.line(&json!({"command": "send-file", "path": file.to_str().unwrap()}).to_string());
+    assert_eq!(alice.event("file")["outcome"], "sent");
+    assert_eq!(bob.event("file")["outcome"], "received");
+    assert_eq!(fs::metadata(inbox.join("long")).unwrap().len(), 256 << 20);
+    let after = [relay.id(), alice.id(), bob.id()].map(peak_memory);
+    for (before, after) in before.into_iter().zip(after) {
+        assert!(after < before + 24 * 1024, "from {before} KiB to {after} KiB");
+    }
+}
