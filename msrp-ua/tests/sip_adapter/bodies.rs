@@ -8,8 +8,8 @@ use msrp_ua::{
 
 use crate::{
     peer::{Peer, Said},
+    said::{called, inside, outside, text, udp},
     side::{ANSWER, OFFER, Side, config},
-    wire::{called, inside, outside, text, udp},
 };
 
 const LOCATION: &str = "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"pres:a@example.com\"/>";

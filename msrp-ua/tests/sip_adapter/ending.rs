@@ -10,8 +10,8 @@ use tokio::{net::UdpSocket, task::JoinHandle};
 
 use crate::{
     peer::{Peer, Said, Text},
+    said::{SDP, called, inside, outside, text, udp},
     side::{ANSWER, OFFER, Side, config, in_call},
-    wire::{SDP, called, inside, outside, text, udp},
 };
 
 /// With time enough for whatever a test waits for.
@@ -211,4 +211,15 @@ async fn two_that_end_at_once_are_both_answered() {
         alice.adapter.shutdown().await;
         assert_eq!(bob.ended().await, None, "{transport}");
     }
+}
+
+#[tokio::test]
+async fn an_adapter_that_is_dropped_ends_its_calls() {
+    let (peer, mut bob) = (Peer::new().await, Side::new("bob", "udp"));
+    let (_, ok) = called(&peer, &mut bob).await;
+    peer.send(udp(&bob), &peer.request(&inside(&ok, "ACK", "ack", 1)))
+        .await;
+    bob.acknowledged().await;
+    drop(bob);
+    peer.request_of("BYE").await;
 }

@@ -4,8 +4,8 @@ use msrp_ua::sip::{PageId, SipAction, SipInput, SipPage, SipParty, rsipstack::Rs
 
 use crate::{
     peer::{Peer, Text},
+    said::text,
     side::{ANSWER, Side, config},
-    wire::text,
 };
 
 fn alice(set: impl FnOnce(&mut RsipConfig)) -> Side {

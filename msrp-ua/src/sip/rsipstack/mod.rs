@@ -21,7 +21,9 @@
 //! its own, because rsipstack's log SDP, answer MD5 only, and have no bounds. It runs on a thread of its own with a
 //! runtime of its own, so its futures can be awaited by any executor, and nothing that rsipstack logs is seen.
 
+mod answering;
 mod calls;
+mod clients;
 mod compose;
 mod config;
 mod core;
@@ -31,12 +33,15 @@ mod exchange;
 mod fields;
 mod flow;
 mod frame;
+mod hanging_up;
 mod happening;
+mod inviting;
 mod pages;
 mod receive;
 mod redirect;
 mod registration;
 mod requests;
+mod servers;
 mod sockets;
 mod start;
 mod stream;

@@ -2,11 +2,7 @@
 
 use rsipstack::sip::Method;
 
-use super::{
-    compose,
-    core::{Core, Purpose},
-    fields,
-};
+use super::{clients::Purpose, compose, core::Core, fields};
 use crate::sip::{PageId, SipError, SipPage, SipReply};
 
 impl Core {

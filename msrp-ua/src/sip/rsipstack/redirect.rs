@@ -6,7 +6,8 @@ use rsipstack::sip::{Request, Response, Scheme, Uri};
 
 use super::{
     calls::{CallState, Cancel},
-    core::{Core, Purpose},
+    clients::Purpose,
+    core::Core,
     dialog,
     exchange::Hop,
     fields::{self, NameAddr},

@@ -6,8 +6,9 @@ use rsipstack::sip::{Method, Response};
 use tokio::sync::watch;
 
 use super::{
+    clients::Purpose,
     compose,
-    core::{Core, Due, Purpose},
+    core::{Core, Due},
     fields::{self, NameAddr},
 };
 use crate::sip::{SipAnswer, SipError};

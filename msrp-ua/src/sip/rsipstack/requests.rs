@@ -7,11 +7,12 @@ use rsipstack::sip::{Method, Request};
 use super::{
     calls::{Call, CallState},
     compose::{self, ALLOW},
-    core::{Core, Due, Subject},
+    core::{Core, Due},
     dialog::{self, Dialog},
     exchange::is_trusted,
     fields::{self, NameAddr},
     happening::ServerId,
+    servers::{Server, Subject},
 };
 use crate::sip::{
     CallId, IncomingInvite, PageId, SipAnswer, SipContent, SipInput, SipPage, SipParty, SipReply,
@@ -161,7 +162,7 @@ impl Core {
     }
 
     /// Who sends a request, as a host says that we trust.
-    fn identity(&self, server: &super::core::Server) -> Option<String> {
+    fn identity(&self, server: &Server) -> Option<String> {
         if !is_trusted(&self.sockets, server.flow.remote) {
             return None;
         }
