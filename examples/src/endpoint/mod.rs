@@ -231,7 +231,12 @@ impl Endpoint {
         }
         let session = session.to_owned();
         self.visit(move |agent, state| {
-            let call = state.call(&session)?;
+            let (call, known) = state.session(&session)?;
+            if known.phase != Phase::Ringing {
+                return Err(Refusal::Conflict(format!(
+                    "session {session} does not wait for an answer"
+                )));
+            }
             Ok(agent.refuse_call(call, SipReply::new(code))?)
         })
         .await

@@ -100,7 +100,9 @@ impl EndpointSettings {
         }
         let fingerprint = options.fingerprint.as_deref().map(fingerprint).transpose()?;
         if let Some(folder) = &options.save_dir {
+            // A folder into which nothing can be written would make every file a disappointment.
             fs::create_dir_all(folder)
+                .and_then(|()| tempfile::tempfile_in(folder))
                 .map_err(|error| Failure::Asked(format!("--save-dir {}: {error}", folder.display())))?;
         }
         Ok(Self {

@@ -162,6 +162,7 @@ fn a_call_is_accepted_or_refused_over_http() {
     assert_eq!(api.post("/sessions/in-1/accept", "text/plain", b"").status, 204);
     bob.event("session");
     refused(&api.post("/sessions/in-1/accept", "text/plain", b""), 409, "in-1");
+    refused(&api.post("/sessions/in-1/refuse", "text/plain", b""), 409, "in-1");
     bob.command(json!({"command": "call", "to": api.uri}));
     assert_eq!(events.event("call").data["session"], "in-2");
     assert_eq!(

@@ -86,6 +86,8 @@ fn values_that_make_no_sense_are_named() {
         (&["--send-file", "/dev/null"], &["--send-file", "not a file"]),
         (&["--send", ""], &["--send", "nothing to say"]),
         (&["--save-dir", "/dev/null/in"], &["--save-dir", "/dev/null/in"]),
+        // Not even root can write there.
+        (&["--save-dir", "/proc"], &["--save-dir", "/proc"]),
         (&["--max-file", "much"], &["--max-file", "much"]),
         (&["--sned", "x"], &["--sned", "--send"]),
     ] {

@@ -322,3 +322,27 @@ fn logs_stand_above_the_prompt() {
         assert!(row.starts_with("20"), "{rows:#?}");
     }
 }
+
+/// Such as the shell of an editor has: lines go in and come out, and nothing is drawn.
+#[test]
+fn on_a_terminal_without_a_cursor_lines_are_said_and_shown() {
+    let mut bob = Agent::start("bob", UDP, &["--auto-answer"]);
+    let arguments = [
+        "TERM=dumb",
+        env!("CARGO_BIN_EXE_msrp-chat"),
+        "--aor",
+        "sip:alice@127.0.0.1",
+        "--sip",
+        UDP,
+        "--call",
+        &bob.uri("bob"),
+    ];
+    let mut alice = Terminal::start(24, 80, "env", &arguments);
+    alice.row("you talk with sip:bob@");
+    alice.press("hello\r");
+    assert_eq!(bob.event("message")["text"], "hello");
+    alice.row("✓✓ hello");
+    alice.press("/quit\r");
+    assert_eq!(alice.wait().code(), Some(0));
+    assert_eq!(bob.event("ended")["regular"], true);
+}

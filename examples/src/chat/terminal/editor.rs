@@ -238,9 +238,16 @@ impl Drop for Restore {
     }
 }
 
-/// Whether somebody can type and read: both ends are a terminal.
+/// Whether somebody can type and read: both ends are a terminal, and one with a cursor that moves.
 pub(in crate::chat) fn is_interactive() -> bool {
-    io::stdin().is_terminal() && io::stdout().is_terminal()
+    io::stdin().is_terminal() && can_draw()
+}
+
+/// Whether standard output is a terminal on which the cursor can be moved.
+pub(super) fn can_draw() -> bool {
+    // Those that rustyline knows to be none, by their names.
+    let moves = std::env::var("TERM").map_or(true, |term| !["dumb", "cons25", "emacs"].contains(&&*term));
+    io::stdout().is_terminal() && moves
 }
 
 /// An editor that runs.

@@ -11,7 +11,7 @@ mod words;
 
 use std::{
     collections::{HashMap, VecDeque},
-    io::{self, IsTerminal},
+    io,
 };
 
 use console::style;
@@ -70,7 +70,7 @@ impl Terminal {
     /// Shows things on standard output; nobody types on a terminal.
     pub(super) fn new(answers: bool) -> Self {
         let out: Box<dyn io::Write + Send> = Box::new(io::stdout());
-        let out = if io::stdout().is_terminal() {
+        let out = if editor::can_draw() {
             Out::Terminal(out)
         } else {
             Out::Plain(out)
