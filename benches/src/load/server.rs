@@ -38,10 +38,19 @@ impl Server {
         let mut pids = vec![self.pid];
         let mut next = 0;
         while let Some(&parent) = pids.get(next) {
-            pids.extend(children(parent).map_err(|error| LoadError::Server(self.pid, error))?);
+            pids.extend(self.unless_ended(parent, children(parent))?.unwrap_or_default());
             next += 1;
         }
         Ok(pids)
+    }
+
+    /// What was read of one of the processes; none of a descendant that has ended meanwhile.
+    fn unless_ended<T>(&self, pid: u32, read: io::Result<T>) -> Result<Option<T>, LoadError> {
+        match read {
+            Ok(found) => Ok(Some(found)),
+            Err(_) if pid != self.pid => Ok(None),
+            Err(error) => Err(LoadError::Server(self.pid, error)),
+        }
     }
 
     /// What it has used up to now.
@@ -51,11 +60,15 @@ impl Server {
     pub fn usage(&self) -> Result<Usage, LoadError> {
         let mut usage = Usage::default();
         for pid in self.pids()? {
-            let failed = |error| LoadError::Server(self.pid, error);
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).map_err(failed)?;
-            usage.cpu +=
-                ticks(&stat).ok_or_else(|| failed(unreadable("stat")))? as f64 / self.ticks_per_second;
-            let status = fs::read_to_string(format!("/proc/{pid}/status")).map_err(failed)?;
+            let read = |what| fs::read_to_string(format!("/proc/{pid}/{what}"));
+            let (Some(stat), Some(status)) = (
+                self.unless_ended(pid, read("stat"))?,
+                self.unless_ended(pid, read("status"))?,
+            ) else {
+                continue;
+            };
+            let ticks = ticks(&stat).ok_or_else(|| LoadError::Server(self.pid, unreadable("stat")))?;
+            usage.cpu += ticks as f64 / self.ticks_per_second;
             usage.resident += kib(&status, "VmRSS:").unwrap_or(0) * 1024;
         }
         Ok(usage)
@@ -76,8 +89,8 @@ impl Server {
     pub fn peak(&self) -> Result<u64, LoadError> {
         let mut peak = 0;
         for pid in self.pids()? {
-            let status = fs::read_to_string(format!("/proc/{pid}/status"))
-                .map_err(|error| LoadError::Server(self.pid, error))?;
+            let status = fs::read_to_string(format!("/proc/{pid}/status"));
+            let status = self.unless_ended(pid, status)?.unwrap_or_default();
             peak += kib(&status, "VmHWM:").unwrap_or(0) * 1024;
         }
         Ok(peak)
