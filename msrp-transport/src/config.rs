@@ -12,6 +12,9 @@ pub(crate) const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 /// and a second more or less does not matter.
 pub(crate) const KEEP_ALIVE_CHECK: Duration = Duration::from_secs(1);
 
+/// Who ends later than this ends when its connections are gone, and no clock overflows.
+pub(crate) const FAR_AWAY: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// Bounds of a driver.
 ///
 /// The driver's own memory is one read block of [`read_block`](Self::read_block) octets (with TLS, up to eleven times that), a few

@@ -56,7 +56,7 @@ use self::{
 };
 use crate::{
     block::Blocks,
-    config::DriverConfig,
+    config::{DriverConfig, FAR_AWAY},
     handles::Handles,
     io::Io,
     layer::{Incoming, Unfit},
@@ -309,7 +309,7 @@ impl<N: Node> Driver<N> {
     /// Accepts nothing more. The driver ends, which [`next_event`](Self::next_event) tells by `None`, once all
     /// connections are gone or `deadline` has passed. A node that should end its connections has to be told so before.
     pub fn shutdown(&mut self, deadline: Duration) {
-        self.shutdown = Some(self.runtime.now() + deadline);
+        self.shutdown = Some(self.runtime.now() + deadline.min(FAR_AWAY));
         self.listeners.clear();
     }
 

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     block::Blocks,
-    config::DriverConfig,
+    config::{DriverConfig, FAR_AWAY},
     handles::Handles,
     layer::{Incoming, Unfit},
     listen::{ListenAddress, bind},
@@ -395,7 +395,7 @@ impl<N: Node> Server<N> {
                 Message::Resolved(id, addresses) => self.resolved(now, id, addresses),
                 Message::Call(call) => call(self, now),
                 Message::Shutdown(deadline) => {
-                    self.shutdown = Some(now + deadline);
+                    self.shutdown = Some(now + deadline.min(FAR_AWAY));
                     for mut listener in self.listeners.drain(..) {
                         // A listener that cannot be deregistered is closed by being dropped.
                         let _closed_anyway = self.poll.registry().deregister(&mut listener.socket);

@@ -1,10 +1,11 @@
 //! Certificates and keys from PEM text.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use msrp_core::node::Fingerprint;
 use rustls::RootCertStore;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
+use webpki::{EndEntityCert, Error, KeyUsage};
 
 use super::{TlsConfigError, sha256_fingerprint};
 
@@ -29,6 +30,34 @@ impl Identity {
     /// The SHA-256 fingerprint of the own certificate.
     pub fn fingerprint(&self) -> Fingerprint {
         sha256_fingerprint(self.chain.first().map_or(&[], |certificate| certificate.as_ref()))
+    }
+
+    /// Whether the time of the own certificate has come and is not over; `at` is counted from the beginning of 1970. Peers
+    /// refuse it otherwise, which whoever presents it does not see.
+    ///
+    /// # Errors
+    /// [`TlsConfigError::NotYetValid`] and [`TlsConfigError::Expired`].
+    pub fn check_time(&self, at: Duration) -> Result<(), TlsConfigError> {
+        let Some(Ok(own)) = self.chain.first().map(EndEntityCert::try_from) else {
+            return Ok(());
+        };
+        let at = UnixTime::since_unix_epoch(at);
+        // Nobody vouches for it here, which is found out after its time.
+        match own.verify_for_usage(&[], &[], &[], at, KeyUsage::server_auth(), None, None) {
+            Err(Error::CertExpired { not_after, .. }) => Err(TlsConfigError::Expired(not_after.as_secs())),
+            Err(Error::CertNotValidYet { not_before, .. }) => {
+                Err(TlsConfigError::NotYetValid(not_before.as_secs()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the own certificate names this host, or address: where it does not, peers that expect the host refuse it.
+    pub fn names(&self, host: &str) -> bool {
+        let Some(Ok(own)) = self.chain.first().map(EndEntityCert::try_from) else {
+            return false;
+        };
+        ServerName::try_from(host).is_ok_and(|name| own.verify_is_valid_for_subject_name(&name).is_ok())
     }
 }
 

@@ -31,6 +31,12 @@ pub enum TlsConfigError {
     /// Certificate and key do not belong together, or rustls refuses them.
     #[error("certificate or key refused: {0}")]
     Refused(String),
+    /// The time of the certificate is over: it was good until so many seconds after the beginning of 1970.
+    #[error("the certificate has expired")]
+    Expired(u64),
+    /// The time of the certificate has not come: it is good from so many seconds after the beginning of 1970 on.
+    #[error("the certificate is not valid yet")]
+    NotYetValid(u64),
     /// A fingerprint with a hash that proves nothing (MD2, MD5, SHA-1), or that is not known.
     #[error("fingerprint hash {0} is not acceptable")]
     FingerprintHash(String),

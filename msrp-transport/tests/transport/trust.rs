@@ -309,6 +309,30 @@ fn fingerprints_are_read_and_written_as_sdp_has_them() {
 }
 
 #[test]
+fn a_certificate_is_known_to_be_out_of_date_by_whoever_presents_it() {
+    use msrp_transport::tls_config::TlsConfigError::{Expired, NotYetValid};
+    let made = Authority::new().issue_with(&["relay.example.com", "*.example.net", "192.0.2.1"], |params| {
+        params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    });
+    let identity = made.identity();
+    for (at, outcome) in [
+        (946_684_799, Err(NotYetValid(946_684_800))),
+        (946_684_800, Ok(())),
+        (978_307_200, Ok(())),
+        (978_307_201, Err(Expired(978_307_200))),
+    ] {
+        assert_eq!(identity.check_time(Duration::from_secs(at)), outcome, "{at}");
+    }
+    for host in ["relay.example.com", "a.example.net", "192.0.2.1"] {
+        assert!(identity.names(host), "{host}");
+    }
+    for host in ["example.com", "a.b.example.net", "192.0.2.2", "a b", ""] {
+        assert!(!identity.names(host), "{host}");
+    }
+}
+
+#[test]
 fn material_that_cannot_be_used_says_why() {
     use msrp_transport::tls_config::{Identity, TlsConfigError, roots_from_pem};
     let (one, other) = (self_signed(&["a"]), self_signed(&["b"]));
