@@ -159,8 +159,9 @@ impl File {
     /// # Errors
     /// [`SettingsError`], naming the file and the line.
     pub(super) fn load(path: &Path) -> Result<Self, SettingsError> {
-        let text = read(path)?;
-        Self::parse(&text).map_err(|error| SettingsError::File(path.to_owned(), error))
+        const FLAG: &str = "--config";
+        let text = read(FLAG, path)?;
+        Self::parse(&text).map_err(|error| SettingsError::File(FLAG, path.to_owned(), error))
     }
 
     /// The error names the line, and does not quote it: there may be a password in it.

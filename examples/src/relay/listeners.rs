@@ -42,6 +42,14 @@ pub(super) fn listeners(
         .iter()
         .map(|table| address(&table.url))
         .collect::<Result<Vec<_>, _>>()?;
+    for (place, one) in addresses.iter().enumerate() {
+        let before = addresses.iter().take(place);
+        let taken = |other: &ListenAddress| other.address == one.address;
+        if one.address.port() != 0 && before.into_iter().any(taken) {
+            let wanted = "an address that no other listener has";
+            return Err(SettingsError::wanted("--listen", &one.to_string(), wanted));
+        }
+    }
     let mut listeners = Vec::with_capacity(tables.len());
     for (own, (table, &address)) in tables.into_iter().zip(&addresses).enumerate() {
         let is_websocket = address.transport == TransportKind::WebSocket;

@@ -1,8 +1,17 @@
 //! Certificates, as the relay's listeners and connects use them: read when it starts, and again on SIGHUP.
 
-use std::path::Path;
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use msrp_core::node::{Fingerprint, ListenerId};
+use jiff::Timestamp;
+
+use msrp_core::{
+    grammar::Scheme,
+    node::{Fingerprint, ListenerId},
+};
 use msrp_relay::Relay;
 use msrp_transport::{
     mio_driver::Server,
@@ -35,9 +44,9 @@ impl Material {
     /// [`SettingsError`], naming the file.
     pub(super) fn load(settings: &Settings, made: Option<&Identity>) -> Result<Self, SettingsError> {
         let own = settings.certificate.as_ref().map(identity).transpose()?;
-        let client = ClientTls::new(roots(settings.ca.as_deref())?, own.clone());
+        let client = ClientTls::new(roots("--ca", settings.ca.as_deref())?, own.clone());
         let clients = match &settings.client_ca {
-            Some(path) => ClientCertificates::Verified(roots(Some(path))?),
+            Some(path) => ClientCertificates::Verified(roots("--client-ca", Some(path))?),
             None => ClientCertificates::Ignored,
         };
         let presented = own.as_ref().or(made).filter(|_| settings.needs_identity());
@@ -47,8 +56,12 @@ impl Material {
             .transpose();
         let named = |error| {
             let files = settings.certificate.as_ref();
-            SettingsError::Tls(files.map(|files| files.cert.clone()).unwrap_or_default(), error)
+            let path = files.map(|files| files.cert.clone()).unwrap_or_default();
+            SettingsError::Tls("--cert", path, error)
         };
+        if let (Some(own), Some(files)) = (&own, &settings.certificate) {
+            warn_of(own, &files.cert, settings);
+        }
         Ok(Self {
             server: server.map_err(named)?,
             client: client.map_err(named)?,
@@ -74,27 +87,70 @@ impl Material {
 }
 
 /// The roots in a file; none where there is no file.
-fn roots(path: Option<&Path>) -> Result<RootCertStore, SettingsError> {
+fn roots(flag: &'static str, path: Option<&Path>) -> Result<RootCertStore, SettingsError> {
     let Some(path) = path else {
         return Ok(RootCertStore::empty());
     };
-    roots_from_pem(settings::read(path)?.as_bytes())
-        .map_err(|error| SettingsError::Tls(path.to_owned(), error))
+    roots_from_pem(settings::read(flag, path)?.as_bytes())
+        .map_err(|error| SettingsError::Tls(flag, path.to_owned(), error))
+}
+
+/// Says what others will not like about a certificate. It is used all the same: clocks may be wrong, and names may be those
+/// of something in front of the relay.
+fn warn_of(own: &Identity, path: &Path, settings: &Settings) {
+    let file = path.display();
+    let date = |seconds: u64| {
+        let at = i64::try_from(seconds)
+            .ok()
+            .and_then(|seconds| Timestamp::from_second(seconds).ok());
+        at.map_or_else(|| "?".to_owned(), |at| at.to_string())
+    };
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    match own.check_time(now) {
+        Err(TlsConfigError::Expired(until)) => {
+            tracing::warn!(%file, until = date(until), "the certificate (--cert) has expired: clients will refuse it");
+        }
+        Err(TlsConfigError::NotYetValid(from)) => {
+            tracing::warn!(%file, from = date(from), "the certificate (--cert) is not valid yet: clients will refuse it");
+        }
+        _ => {}
+    }
+    let listeners = &settings.listen;
+    let hosts: BTreeSet<&str> = listeners
+        .iter()
+        .filter(|listener| listener.address.scheme == Scheme::Msrps)
+        .filter_map(|listener| listeners.get(listener.named_as))
+        .map(|named| named.host.as_deref().unwrap_or(&settings.host))
+        .collect();
+    for host in hosts {
+        if !own.names(host.trim_matches(['[', ']'])) {
+            tracing::warn!(
+                %file,
+                host,
+                "the certificate (--cert) does not name this host, which stands in URIs: clients will refuse it"
+            );
+        }
+    }
 }
 
 /// Certificate and key from their files, tried out together.
 fn identity(files: &CertificateFiles) -> Result<Identity, SettingsError> {
-    let (certificates, key) = (settings::read(&files.cert)?, settings::read(&files.key)?);
+    let (certificates, key) = (
+        settings::read("--cert", &files.cert)?,
+        settings::read("--key", &files.key)?,
+    );
     Identity::from_pem(certificates.as_bytes(), key.as_bytes())
         .and_then(|identity| {
             server_config(&identity, ClientCertificates::Ignored)?;
             Ok(identity)
         })
         .map_err(|error| {
-            let path = match error {
-                TlsConfigError::Key(_) => &files.key,
-                _ => &files.cert,
+            let (flag, path) = match error {
+                TlsConfigError::Key(_) => ("--key", &files.key),
+                _ => ("--cert", &files.cert),
             };
-            SettingsError::Tls(path.clone(), error)
+            SettingsError::Tls(flag, path.clone(), error)
         })
 }

@@ -23,16 +23,19 @@ use super::{
 };
 use crate::logging::LogFormat;
 
+/// In seconds.
+pub(super) const DAY: u64 = 86_400;
+
 /// As many as a URI can name.
 const MAX_WORKERS: usize = 32;
 
 /// What is wrong with options, file or material; the text names it.
 #[derive(Debug)]
 pub enum SettingsError {
-    /// A file could not be read.
-    Read(PathBuf, io::Error),
-    /// The configuration file is no TOML, or says something unknown.
-    File(PathBuf, String),
+    /// The file of this flag could not be read.
+    Read(&'static str, PathBuf, io::Error),
+    /// The file of this flag is not what it has to be.
+    File(&'static str, PathBuf, String),
     /// No listener.
     NoListener,
     /// A listener that is none.
@@ -41,8 +44,8 @@ pub enum SettingsError {
     NoHost(ListenAddress),
     /// A user that is not NAME:PASSWORD. Only the name is told.
     User(String),
-    /// TLS material that cannot be used.
-    Tls(PathBuf, TlsConfigError),
+    /// TLS material of this flag that cannot be used.
+    Tls(&'static str, PathBuf, TlsConfigError),
     /// Certificate without key, or the reverse.
     HalfIdentity,
     /// Other relays are known, but none could prove who it is.
@@ -68,8 +71,8 @@ pub enum SettingsError {
 impl std::fmt::Display for SettingsError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Read(path, error) => write!(f, "cannot read {}: {error}", path.display()),
-            Self::File(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Read(flag, path, error) => write!(f, "{flag}: cannot read {}: {error}", path.display()),
+            Self::File(flag, path, error) => write!(f, "{flag} {}: {error}", path.display()),
             Self::NoListener => f.write_str(
                 "--listen: at least one listener is needed, such as --listen msrps://0.0.0.0:2855 --host relay.example.com",
             ),
@@ -79,7 +82,7 @@ impl std::fmt::Display for SettingsError {
             ),
             Self::Listen(text, error) => write!(f, "--listen {text}: {error}"),
             Self::User(name) => write!(f, "--user {name}: NAME:PASSWORD is wanted"),
-            Self::Tls(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Tls(flag, path, error) => write!(f, "{flag} {}: {error}", path.display()),
             Self::HalfIdentity => f.write_str("--cert and --key go together; only one of them is given"),
             Self::UnprovenRelays => f.write_str(
                 "--peer-relay: other relays prove their names by certificates; --client-ca says whom to believe these",
@@ -180,12 +183,12 @@ pub struct Settings {
     pub admin_token: Option<String>,
 }
 
-/// Reads a file, naming it in the error.
+/// Reads the file of a flag, naming both in the error.
 ///
 /// # Errors
 /// [`SettingsError::Read`].
-pub(super) fn read(path: &Path) -> Result<String, SettingsError> {
-    fs::read_to_string(path).map_err(|error| SettingsError::Read(path.to_owned(), error))
+pub(super) fn read(flag: &'static str, path: &Path) -> Result<String, SettingsError> {
+    fs::read_to_string(path).map_err(|error| SettingsError::Read(flag, path.to_owned(), error))
 }
 
 impl Settings {
@@ -300,6 +303,13 @@ impl Settings {
             .into_iter()
             .map(|text| text.parse().map_err(|_| SettingsError::Dns(text)))
             .collect::<Result<_, _>>()?;
+        let drain = match options.drain.or(file.drain).unwrap_or(10) {
+            seconds @ 0..=DAY => Duration::from_secs(seconds),
+            seconds => {
+                let wanted = "a day at most, 86400,";
+                return Err(SettingsError::wanted("--drain", &seconds.to_string(), wanted));
+            }
+        };
         let min_expires = options.min_expires.or(file.min_expires).unwrap_or(60);
         let max_expires = options.max_expires.or(file.max_expires).unwrap_or(3600);
         // Who sets one bound only does not have to think of the default between them.
@@ -326,7 +336,7 @@ impl Settings {
             max_memory: at_least_one("--max-memory", max_memory)?,
             workers,
             dns,
-            drain: Duration::from_secs(options.drain.or(file.drain).unwrap_or(10)),
+            drain,
             max_address_connections,
             user_limits,
             log_format: options.log_format.or(file.log_format).unwrap_or_default(),
@@ -383,7 +393,7 @@ fn admin_address(text: &str) -> Option<SocketAddr> {
 /// The token, or what stands in the file that is named by `@FILE`.
 fn admin_token(text: String) -> Result<String, SettingsError> {
     let token = match text.strip_prefix('@') {
-        Some(path) => read(Path::new(path))?.trim().to_owned(),
+        Some(path) => read("--admin-token", Path::new(path))?.trim().to_owned(),
         None => text,
     };
     if token.is_empty() || !token.bytes().all(|octet| octet.is_ascii_graphic()) {

@@ -28,8 +28,9 @@ impl Users {
         let file = match &settings.users {
             None => HtdigestFile::default(),
             Some(path) => {
-                let file = HtdigestFile::parse(&settings::read(path)?)
-                    .map_err(|error| SettingsError::File(path.clone(), error.to_string()))?;
+                const FLAG: &str = "--users";
+                let file = HtdigestFile::parse(&settings::read(FLAG, path)?)
+                    .map_err(|error| SettingsError::File(FLAG, path.clone(), error.to_string()))?;
                 if !file.is_empty() && !file.has_realm(&settings.realm) {
                     tracing::warn!(
                         file = %path.display(),

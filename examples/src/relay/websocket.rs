@@ -5,7 +5,7 @@ use std::time::Duration;
 use msrp_core::node::OpeningHandshake;
 use msrp_transport::layer::{Refusal, WebSocketConfig};
 
-use super::SettingsError;
+use super::{SettingsError, settings::DAY};
 
 /// Shorter ones would not hold the head of a chunk.
 const LEAST_MESSAGE: u64 = 1024;
@@ -79,6 +79,14 @@ impl WebSocketOptions {
             None => {}
         }
         if let Some(seconds) = self.ping {
+            if seconds > DAY {
+                let wanted = "a day at most, 86400,";
+                return Err(SettingsError::wanted(
+                    "--websocket-ping",
+                    &seconds.to_string(),
+                    wanted,
+                ));
+            }
             config = config.ping_interval((seconds > 0).then(|| Duration::from_secs(seconds)));
         }
         Ok(config)

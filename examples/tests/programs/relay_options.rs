@@ -61,6 +61,51 @@ fn a_dns_server_is_an_address_with_a_port() {
 }
 
 #[test]
+fn a_time_is_a_day_at_most() {
+    let age = u64::MAX.to_string();
+    for flag in ["--drain", "--websocket-ping"] {
+        let listen = ["--listen", "ws://127.0.0.1:0"];
+        refused(&with(listen, &[flag, &age]), &[flag, &age, "86400"]);
+        Running::start(1, &with(listen, &[flag, "86400"]));
+    }
+}
+
+#[test]
+fn an_address_is_one_listeners() {
+    let twice = [
+        "--listen",
+        "msrp://127.0.0.1:2855",
+        "--listen",
+        "msrps://127.0.0.1:2855",
+    ];
+    for check in [&["--check-config"][..], &[]] {
+        refused(
+            &[check, &twice].concat(),
+            &["--listen msrps://127.0.0.1:2855", "no other"],
+        );
+    }
+}
+
+/// Whoever presents a certificate that others refuse does not see it, so it is said.
+#[test]
+fn a_certificate_that_clients_will_refuse_is_warned_of() {
+    let folder = Folder::new();
+    let mut params = rcgen::CertificateParams::new(vec!["relay.example.com".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let cert = folder.file("cert.pem", &params.self_signed(&key).unwrap().pem());
+    let key = folder.file("key.pem", &key.serialize_pem());
+    let options = ["--cert", &cert, "--key", &key, "--host", "other.example.com"];
+    let running = Running::start(1, &with(LISTEN_TLS, &options));
+    let told = running.wait_for_stderr("has expired");
+    assert!(told.contains(&cert) && told.contains("2001-01-01"), "{told}");
+    let told = running.wait_for_stderr("does not name this host");
+    assert!(told.contains("other.example.com"), "{told}");
+    assert!(!running.stderr().contains("127.0.0.1"), "{}", running.stderr());
+}
+
+#[test]
 fn there_are_as_many_workers_as_a_uri_can_name() {
     refused(&with(LISTEN, &["--workers", "33"]), &["--workers 33", "32"]);
     refused(&with(LISTEN, &["--workers", "0"]), &["--workers 0"]);
@@ -192,11 +237,19 @@ fn files_that_are_not_there_are_named() {
     let (cert, key, _) = folder.identity("h");
     let gone = folder.path().join("gone").to_str().unwrap().to_owned();
     let missing = [&gone[..], "No such file"];
-    refused(&with(LISTEN, &["--users", &gone]), &missing);
-    refused(&with(LISTEN, &["--ca", &gone]), &missing);
-    refused(&with(LISTEN, &["--config", &gone]), &missing);
-    refused(&with(LISTEN_TLS, &["--cert", &gone, "--key", &key]), &missing);
-    refused(&with(LISTEN_TLS, &["--cert", &cert, "--key", &gone]), &missing);
+    let token = format!("@{gone}");
+    for (flag, listen, more) in [
+        ("--users", LISTEN, &["--users", &gone][..]),
+        ("--ca", LISTEN, &["--ca", &gone]),
+        ("--client-ca", LISTEN, &["--client-ca", &gone]),
+        ("--config", LISTEN, &["--config", &gone]),
+        ("--admin-token", LISTEN, &["--admin-token", &token]),
+        ("--cert", LISTEN_TLS, &["--cert", &gone, "--key", &key]),
+        ("--key", LISTEN_TLS, &["--cert", &cert, "--key", &gone]),
+    ] {
+        let message = refused(&with(listen, more), &missing);
+        assert!(message.contains(&format!("{flag}: cannot read ")), "{message}");
+    }
     let path = folder.path().to_str().unwrap();
     refused(
         &with(LISTEN_TLS, &["--cert", path, "--key", &key]),
@@ -211,11 +264,11 @@ fn a_certificate_that_cannot_be_read_is_named() {
     let text = folder.file("text", "this is no PEM\n");
     refused(
         &with(LISTEN_TLS, &["--cert", &text, "--key", &key]),
-        &[&text, "certificate"],
+        &["--cert", &text, "certificate"],
     );
     refused(
         &with(LISTEN_TLS, &["--cert", &cert, "--key", &text]),
-        &[&text, "private key"],
+        &["--key", &text, "private key"],
     );
     let damaged = folder.file(
         "damaged",
@@ -251,7 +304,7 @@ fn a_broken_users_file_is_named_with_its_line() {
     let broken = folder.file("users", &format!("# ours\nalice:r:{ha1}\nbob:r:228077dd83232\n"));
     let message = refused(
         &with(LISTEN, &["--users", &broken]),
-        &[&broken, "line 3", "32 hexadecimal"],
+        &["--users", &broken, "line 3", "32 hexadecimal"],
     );
     assert!(
         !message.contains("228077dd83232"),
