@@ -349,7 +349,12 @@ async fn a_challenge_that_was_answered_is_answered_before_it_comes_again() {
         let (request, _) = peer.request_of("MESSAGE").await;
         peer.send(from, &request.response("200 OK", "m", "", "")).await;
         assert_eq!(answered(&mut alice).await, 200);
-        // Nobody else is told.
+        // Nobody else is told, while a proxy asks for all whom it leads to.
+        write(&mut alice, 10, format!("sip:carol@{}", peer.address())).await;
+        let (request, _) = peer.request_of("MESSAGE").await;
+        assert_eq!(proof(&request).is_some(), says == "Proxy-Authorization");
+        peer.send(from, &request.response("200 OK", "m", "", "")).await;
+        assert_eq!(answered(&mut alice).await, 200);
         write(&mut alice, 9, other.uri()).await;
         let (request, _) = other.request_of("MESSAGE").await;
         assert_eq!(proof(&request), None);

@@ -59,15 +59,14 @@ struct Domain {
     /// The neighbour by which requests go.
     peer: SocketAddr,
     asks: Asks,
-    /// The host in the Request-URI, where the destination asks.
-    host: Option<String>,
+    /// The Request-URI, where the destination asks: what proves us to a registrar is not for those who are called by way of it.
+    target: Option<String>,
 }
 
 impl Domain {
     fn new(peer: SocketAddr, asks: Asks, request: &Request) -> Self {
-        let host =
-            (asks == Asks::Destination).then(|| request.uri.host_with_port.to_string().to_ascii_lowercase());
-        Self { peer, asks, host }
+        let target = (asks == Asks::Destination).then(|| request.uri.to_string());
+        Self { peer, asks, target }
     }
 
     fn covers(&self, peer: SocketAddr, request: &Request) -> bool {
