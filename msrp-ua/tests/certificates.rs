@@ -1,5 +1,6 @@
 //! Certificates that nobody vouches for but signalling: RFC 8122, RFC 4975 §14.4.
 
+#[path = "sdp/dialog.rs"]
 mod dialog;
 mod peer;
 

@@ -13,7 +13,8 @@ use crate::{
 
 /// Bounds and times of calls, and what all of them have in common; part of [`UserAgentConfig`](crate::UserAgentConfig).
 ///
-/// A call takes some kilooctets, most of it for the session descriptions of both sides ([`sdp`](Self::sdp)).
+/// A call of one session takes some 3 KiB, and the connection of that session as much again. What the peer's session
+/// description says may make it more, within the bounds of [`sdp`](Self::sdp).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CallConfig {

@@ -1,16 +1,15 @@
 //! What RFC 4975 §8 demands of `m=message` sections, and what peers that do otherwise get.
 
-mod dialog;
-
-use dialog::{
-    ALICE, BOB, PEER_MEDIA, PEER_PATH, RELAY, accept, alice, answer_to, bob, body, exchange, lines, message,
-    parse, peer_body, refusal_of, section, stream, talking, types,
-};
 use msrp_core::grammar::{AcceptTypes, Path};
 use msrp_ua::{
     Role, UserAgent, UserAgentConfig,
     negotiate::{Decision, LocalStream, NegotiationError, RefusalReason, StreamChange},
     sdp::{Protocol, Section, SectionError, Setup},
+};
+
+use crate::dialog::{
+    ALICE, BOB, PEER_MEDIA, PEER_PATH, RELAY, accept, alice, answer_to, bob, body, exchange, lines, message,
+    parse, peer_body, refusal_of, section, stream, talking, types,
 };
 
 fn secure(uri: &str) -> String {

@@ -1,51 +1,17 @@
 //! What offers and answers say of files: RFC 5547 §8.
 
-mod dialog;
-
-use dialog::{
-    ALICE, BOB, PEER_MEDIA, PEER_PATH, accept, alice, answer_to, bob, body, exchange, lines, message,
-    refusal_of, section, stream, talking,
-};
 use msrp_ua::{
     negotiate::{Decision, LocalStream, Negotiation, NegotiationError, RefusalReason, StreamChange},
     sdp::{Direction, FileAttributes, FileHash, FileRange, FileSelector, Origin},
 };
 
-const SHA1: &str = "72:24:5F:E8:65:3D:DA:F3:71:36:2F:86:D4:71:91:3E:E4:A2:CE:2E";
-
-fn picture() -> FileSelector {
-    let mut selector = FileSelector::default();
-    selector.name = Some("My cool picture.jpg".to_owned());
-    selector.media_type = Some("image/jpeg".to_owned());
-    selector.size = Some(4092);
-    selector.hashes = vec![FileHash {
-        algorithm: "sha-1".to_owned(),
-        value: SHA1
-            .split(':')
-            .map(|pair| u8::from_str_radix(pair, 16).unwrap())
-            .collect(),
-    }];
-    selector
-}
-
-fn pushed(id: &str) -> LocalStream {
-    stream(ALICE)
-        .with_direction(Direction::SendOnly)
-        .with_file(FileAttributes::new(picture(), id))
-}
-
-/// The lines about files.
-fn about_file(body: &[u8]) -> Vec<&str> {
-    lines(body, "a=")
-        .into_iter()
-        .filter(|line| line.starts_with("file-"))
-        .collect()
-}
-
-fn offered(direction: &str, more: &[&str]) -> Vec<u8> {
-    let lines: Vec<_> = [direction].iter().chain(more).copied().collect();
-    body(&section(PEER_MEDIA, PEER_PATH, &lines))
-}
+use crate::{
+    dialog::{
+        ALICE, BOB, accept, alice, answer_to, bob, body, exchange, lines, message, peer_body, refusal_of,
+        stream, talking, types,
+    },
+    picture::{SHA1, about_file, offered, picture, pushed},
+};
 
 // shows: 5547-8.2.1-02, 5547-8.2.2-01, 5547-8.2.2-02, 5547-8-02, 5547-8.2.2-03
 #[test]
@@ -331,8 +297,8 @@ fn who_receives_a_file_can_refresh_the_session() {
 // shows: 5547-8.5-01, 5547-8.5-02, 5547-6-13, 5547-9.3-01, 5547-5-04
 #[test]
 fn capabilities_tell_that_files_are_understood() {
-    let local = LocalStream::new(stream(ALICE).path, dialog::types("message/cpim"))
-        .with_wrapped_types(dialog::types("*"))
+    let local = LocalStream::new(stream(ALICE).path, types("message/cpim"))
+        .with_wrapped_types(types("*"))
         .with_max_size(20_000)
         .with_file(FileAttributes::new(picture(), "x"));
     let told = Negotiation::capabilities(Origin::new(1, "bob.example.com"), &local);
@@ -354,7 +320,7 @@ fn capabilities_tell_that_files_are_understood() {
 fn who_ignores_files_can_still_receive_one() {
     let mut a = alice();
     a.offer(&[Some(pushed("one"))]).unwrap();
-    let agreed = a.on_answer(&dialog::peer_body(&["a=recvonly"])).unwrap();
+    let agreed = a.on_answer(&peer_body(&["a=recvonly"])).unwrap();
     assert_eq!(agreed.streams[0].direction, Direction::SendOnly);
     assert_eq!(agreed.streams[0].remote.file, None);
 }
@@ -376,7 +342,7 @@ fn where_no_file_matches_there_is_no_stream() {
     );
     assert_eq!(refusal_of(&malformed, stream(BOB)).0, 400);
     // Beside another stream it is refused in its place, with what tells which file it is.
-    let chat = dialog::peer_body(&[]);
+    let chat = peer_body(&[]);
     let both = [&malformed[..], &chat[body(&[]).len()..]].concat();
     let (answer, _) = answer_to(&both, stream(BOB)).unwrap();
     assert_eq!(

@@ -1,39 +1,14 @@
 //! Offers and answers, as RFC 3264 has them.
 
-mod dialog;
-
-use dialog::{
-    ALICE, BOB, accept, alice, answer_to, bob, body, lines, message, parse, peer_body, refusal_of, stream,
-    types,
-};
 use msrp_ua::{
     negotiate::{Decision, LocalStream, Negotiation, NegotiationError, RefusalReason, StreamChange},
     sdp::{Direction, Origin, SdpError, Section},
 };
 
-const ALICE2: &str = "msrp://alice.example.com:7394/an0ther;tcp";
-const BOB2: &str = "msrp://bob.example.com:8493/s3cond;tcp";
-
-fn version(body: &[u8]) -> u64 {
-    parse(body).origin().version()
-}
-
-fn ports(body: &[u8]) -> Vec<u16> {
-    let port = |line: &str| line.split(' ').nth(1).unwrap().parse().unwrap();
-    lines(body, "m=").into_iter().map(port).collect()
-}
-
-fn changes(agreement: &msrp_ua::negotiate::Agreement) -> Vec<(usize, StreamChange)> {
-    agreement
-        .streams
-        .iter()
-        .map(|stream| (stream.index, stream.change))
-        .collect()
-}
-
-fn with(path: &str, direction: Direction) -> Option<LocalStream> {
-    Some(stream(path).with_direction(direction))
-}
+use crate::dialog::{
+    ALICE, ALICE2, BOB, BOB2, accept, alice, answer_to, bob, body, changes, lines, message, parse, peer_body,
+    ports, refusal_of, stream, types, version, with,
+};
 
 // shows: 3264-5-02
 #[test]

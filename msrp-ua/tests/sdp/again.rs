@@ -1,40 +1,15 @@
 //! Offers in a session that is under way: refreshed, held, changed, ended (RFC 3264 §8, RFC 4975 §8.4).
 
-mod dialog;
-
-use dialog::{
-    ALICE, BOB, accept, alice, answer_to, bob, body, exchange, lines, parse, peer_body, stream, talking,
-    types,
-};
 use msrp_ua::{
     Role,
     negotiate::{Decision, LocalStream, NegotiationError, RefusalReason, StreamChange},
     sdp::Direction,
 };
 
-const ALICE2: &str = "msrp://alice.example.com:7394/an0ther;tcp";
-const BOB2: &str = "msrp://bob.example.com:8493/s3cond;tcp";
-
-fn version(body: &[u8]) -> u64 {
-    parse(body).origin().version()
-}
-
-fn ports(body: &[u8]) -> Vec<u16> {
-    let port = |line: &str| line.split(' ').nth(1).unwrap().parse().unwrap();
-    lines(body, "m=").into_iter().map(port).collect()
-}
-
-fn changes(agreement: &msrp_ua::negotiate::Agreement) -> Vec<(usize, StreamChange)> {
-    agreement
-        .streams
-        .iter()
-        .map(|stream| (stream.index, stream.change))
-        .collect()
-}
-
-fn with(path: &str, direction: Direction) -> Option<LocalStream> {
-    Some(stream(path).with_direction(direction))
-}
+use crate::dialog::{
+    ALICE, ALICE2, BOB, BOB2, accept, alice, answer_to, bob, body, changes, exchange, peer_body, ports,
+    section, stream, talking, types, version, with,
+};
 
 // shows: 3264-4-01, 3264-4-02
 #[test]
@@ -250,7 +225,7 @@ fn holding_and_resuming_leaves_the_session_alone() {
     for (port, host) in [("9", "x.invalid"), ("9999", "0.0.0.0")] {
         let media = format!("m=message {port} TCP/MSRP *");
         let path = format!("a=path:msrp://{host}:{port}/p33r;tcp");
-        let offer = body(&dialog::section(&media, &path, &["c=IN IP4 0.0.0.0"]));
+        let offer = body(&section(&media, &path, &["c=IN IP4 0.0.0.0"]));
         let (_, agreed) = answer_to(&offer, stream(BOB)).unwrap();
         assert_eq!(agreed.streams[0].direction, Direction::SendRecv);
     }

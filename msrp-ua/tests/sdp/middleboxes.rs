@@ -1,18 +1,17 @@
 //! Middleboxes that change where a stream is: RFC 6714.
 
-mod dialog;
-
 use std::net::IpAddr;
 
-use dialog::{
-    ALICE, BOB, RELAY, accept, alice, answer_to, bob, body, lines, message, parse, peer_body, refusal_of,
-    stream,
-};
 use msrp_core::grammar::Path;
 use msrp_ua::{
     Role,
     negotiate::{Agreement, LocalStream, Negotiation, RefusalReason, StreamChange},
     sdp::Setup,
+};
+
+use crate::dialog::{
+    ALICE, BOB, RELAY, accept, alice, answer_to, bob, body, lines, message, parse, peer_body, refusal_of,
+    stream,
 };
 
 const SBC: &str = "203.0.113.9";

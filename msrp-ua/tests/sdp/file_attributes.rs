@@ -1,49 +1,15 @@
 //! Files in session descriptions: the attributes of RFC 5547 §6.
 
-mod dialog;
-
-use dialog::{ALICE, BOB, PEER_MEDIA, PEER_PATH, alice, answer_to, body, lines, message, section, stream};
 use msrp_ua::{
-    negotiate::{LocalStream, RefusalReason},
+    negotiate::RefusalReason,
     sdp::{Direction, FileAttributes, FileDates, FileHash, FileRange, FileSelector, SectionError},
 };
 use proptest::prelude::*;
 
-const SHA1: &str = "72:24:5F:E8:65:3D:DA:F3:71:36:2F:86:D4:71:91:3E:E4:A2:CE:2E";
-
-fn picture() -> FileSelector {
-    let mut selector = FileSelector::default();
-    selector.name = Some("My cool picture.jpg".to_owned());
-    selector.media_type = Some("image/jpeg".to_owned());
-    selector.size = Some(4092);
-    selector.hashes = vec![FileHash {
-        algorithm: "sha-1".to_owned(),
-        value: SHA1
-            .split(':')
-            .map(|pair| u8::from_str_radix(pair, 16).unwrap())
-            .collect(),
-    }];
-    selector
-}
-
-fn pushed(id: &str) -> LocalStream {
-    stream(ALICE)
-        .with_direction(Direction::SendOnly)
-        .with_file(FileAttributes::new(picture(), id))
-}
-
-/// The lines about files.
-fn about_file(body: &[u8]) -> Vec<&str> {
-    lines(body, "a=")
-        .into_iter()
-        .filter(|line| line.starts_with("file-"))
-        .collect()
-}
-
-fn offered(direction: &str, more: &[&str]) -> Vec<u8> {
-    let lines: Vec<_> = [direction].iter().chain(more).copied().collect();
-    body(&section(PEER_MEDIA, PEER_PATH, &lines))
-}
+use crate::{
+    dialog::{ALICE, BOB, alice, answer_to, lines, message, stream},
+    picture::{SHA1, about_file, offered, picture, pushed},
+};
 
 // shows: 5547-9.1-02, 5547-6-01, 5547-6-02, 5547-6-08, 5547-6-09, 5547-6-10, 5547-6-26, 5547-6-28, 5547-8.2-01
 // shows: 5547-8.2-03, 5547-8.2.1-01, 5547-8.2.1-03, 5547-8.2.1-04, 5547-6-14, 5547-5-05, 5547-8-01, 5547-8.1-01, 5547-6-12

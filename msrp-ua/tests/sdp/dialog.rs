@@ -5,13 +5,15 @@ use msrp_core::grammar::{AcceptTypes, Path};
 use msrp_ua::{
     negotiate::{
         Agreement, Decision, LocalStream, Negotiation, NegotiationError, OfferedStream, Refusal,
-        RefusalReason,
+        RefusalReason, StreamChange,
     },
-    sdp::{MessageSection, Origin, SdpLimits, SessionDescription},
+    sdp::{Direction, MessageSection, Origin, SdpLimits, SessionDescription},
 };
 
 pub(crate) const ALICE: &str = "msrp://alice.example.com:7394/2s93i93idj;tcp";
 pub(crate) const BOB: &str = "msrp://bob.example.com:8493/si438dsaodes;tcp";
+pub(crate) const ALICE2: &str = "msrp://alice.example.com:7394/an0ther;tcp";
+pub(crate) const BOB2: &str = "msrp://bob.example.com:8493/s3cond;tcp";
 pub(crate) const RELAY: &str = "msrps://relay.example.net:2855/r3lay;tcp";
 
 pub(crate) fn types(list: &str) -> AcceptTypes {
@@ -116,4 +118,29 @@ pub(crate) fn refusal_of(offer: &[u8], local: LocalStream) -> (u16, Option<u16>,
         refusal.warning.map(|warning| warning.code),
         refusal.reason,
     )
+}
+
+/// The version of a description.
+pub(crate) fn version(body: &[u8]) -> u64 {
+    parse(body).origin().version()
+}
+
+/// The ports of its sections.
+pub(crate) fn ports(body: &[u8]) -> Vec<u16> {
+    let port = |line: &str| line.split(' ').nth(1).unwrap().parse().unwrap();
+    lines(body, "m=").into_iter().map(port).collect()
+}
+
+/// What an exchange did to each stream.
+pub(crate) fn changes(agreement: &Agreement) -> Vec<(usize, StreamChange)> {
+    agreement
+        .streams
+        .iter()
+        .map(|stream| (stream.index, stream.change))
+        .collect()
+}
+
+/// A stream that goes this way.
+pub(crate) fn with(path: &str, direction: Direction) -> Option<LocalStream> {
+    Some(stream(path).with_direction(direction))
 }

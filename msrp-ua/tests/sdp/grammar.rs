@@ -1,8 +1,5 @@
 //! Session descriptions as RFC 8866 has them.
 
-mod dialog;
-
-use dialog::{ALICE, BOB, body, lines, message, parse, peer_body, stream};
 use msrp_ua::{
     negotiate::Negotiation,
     sdp::{
@@ -11,6 +8,8 @@ use msrp_ua::{
     },
 };
 use proptest::prelude::*;
+
+use crate::dialog::{ALICE, BOB, PEER_MEDIA, body, lines, message, parse, peer_body, section, stream};
 
 fn reparsed(body: &[u8]) -> String {
     String::from_utf8(parse(body).to_bytes()).unwrap()
@@ -250,7 +249,7 @@ fn sizes_and_numbers_are_bounded() {
     let uri = "msrp://h.example:1/x;tcp";
     let path = |count: usize| format!("a=path:{}", vec![uri; count].join(" "));
     let with = |path: &str| {
-        let body = body(&dialog::section(dialog::PEER_MEDIA, path, &[]));
+        let body = body(&section(PEER_MEDIA, path, &[]));
         let parsed = SessionDescription::parse(&body, &limits).unwrap();
         match &parsed.sections()[0] {
             Section::Other(other) => Some(other.problem().to_string()),

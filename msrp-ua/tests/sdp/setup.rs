@@ -1,15 +1,14 @@
 //! Who connects: RFC 4145 as RFC 6135 uses it.
 
-mod dialog;
-
-use dialog::{
-    ALICE, BOB, RELAY, accept, alice, answer_to, bob, body, exchange, lines, message, peer_body, section,
-    stream, talking,
-};
 use msrp_ua::{
     Role,
     negotiate::{LocalStream, RefusalReason, StreamChange},
     sdp::Setup,
+};
+
+use crate::dialog::{
+    ALICE, BOB, RELAY, accept, alice, answer_to, bob, body, exchange, lines, message, peer_body, section,
+    stream, talking,
 };
 
 const NOWHERE: &str = "msrp://192.168.1.7:9/2s93i93idj;tcp";
