@@ -14,7 +14,7 @@ use crate::{
     agents::Agent,
     exposition,
     http::{ask, get},
-    page_phone::{PagePhone, code},
+    page_phone::{PagePhone, Sip, code},
     relay_signals::presented_certificate,
     running::{Folder, PATIENCE, Running, relay},
 };
@@ -62,6 +62,11 @@ fn report(agent: &mut Agent, id: &Value, status: &str) -> Value {
     agent.wait_for(&format!("{status} {id}"), |event| {
         event["event"] == "report" && event["message_id"] == *id && event["status"] == status
     })
+}
+
+/// What goes into an open session is answered with what becomes of it, or with 202 where that takes long.
+fn is_taken(answer: &Sip) -> bool {
+    matches!(code(answer), 200 | 202)
 }
 
 fn listener(running: &Running, scheme: &str) -> SocketAddr {
@@ -218,9 +223,9 @@ fn sighup_reads_routes_again_and_leaves_sessions_alone() {
     fs::remove_file(&file).unwrap();
     running.signal("HUP");
     running.wait_for_stderr("cannot read");
-    assert_eq!(code(&alice.writes(CAROL, "still")), 200);
+    assert!(is_taken(&alice.writes(CAROL, "still")));
     assert_eq!(carol.event("message")["text"], "still");
-    assert_eq!(code(&alice.writes(BOB, "2")), 200);
+    assert!(is_taken(&alice.writes(BOB, "2")));
     let heard = bob.event("message");
     assert_eq!((&heard["text"], &heard["session"]), (&json!("2"), &session));
 
@@ -277,7 +282,7 @@ fn both_sides_may_be_encrypted_and_certificates_are_read_again() {
     assert_eq!(after[0], after[1]);
     assert_ne!(before, after);
     // The session that there is goes on, and a new one names the new certificate.
-    assert_eq!(code(&alice.writes(BOB, "still sealed")), 200);
+    assert!(is_taken(&alice.writes(BOB, "still sealed")));
     assert_eq!(bob.event("message")["session"], heard["session"]);
     let mut carol = Agent::start("carol", "tls://127.0.0.1:0", &tls);
     let call = format!("sip:alice@{};transport=tls", listener(&running, "tls"));

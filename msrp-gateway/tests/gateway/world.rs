@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests begin at any time")]
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -14,7 +14,7 @@ use msrp_gateway::{
 use msrp_ua::{
     CommandError, IncomingKey, OutgoingKey, OutgoingMessage, SessionId, UserAgent, UserAgentConfig,
     UserAgentEvent,
-    call::{CallAnswer, CallConfig, CallEnd, OutgoingCall, StreamProfile},
+    call::{CallAnswer, CallConfig, CallEnd, OutgoingCall, StreamId, StreamProfile},
     cpim::{Content, CpimRules},
     sip::{
         CallId, PageId, SipAction, SipAnswer, SipFaults, SipInput, SipInvite, SipLoopback, SipPage, SipParty,
@@ -62,6 +62,8 @@ pub(crate) struct Chat {
     pub(crate) invites: Vec<SipInvite>,
     pub(crate) calls: Vec<CallId>,
     pub(crate) sessions: Vec<SessionId>,
+    /// The streams of calls that were established.
+    pub(crate) streams: HashMap<CallId, StreamId>,
 }
 
 /// What the chat has received.
@@ -144,6 +146,7 @@ impl World {
                 invites: Vec::new(),
                 calls: Vec::new(),
                 sessions: Vec::new(),
+                streams: HashMap::new(),
             },
             phone: Phone {
                 paging: Paging::All(200),
@@ -267,6 +270,7 @@ impl World {
                 }
                 UserAgentEvent::CallEstablished { call, streams, .. } => {
                     self.chat.sessions.push(streams[0].session);
+                    self.chat.streams.insert(call, streams[0].stream);
                     if !self.chat.calls.contains(&call) {
                         self.chat.calls.push(call);
                     }
