@@ -10,6 +10,9 @@ use crate::{identity::UriParts, outcome::CodeTable, pager::UDP_LIMIT, rate::Rate
 /// A hundred years: what may take longer than anything is worth waiting for takes so long.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
+/// A MESSAGE is answered before its sender has given it up (timer F, RFC 3261 §17.1.2.2).
+const LONGEST_HOLD: Duration = Duration::from_secs(25);
+
 /// What is done with a message that is too large for a MESSAGE by UDP, where the way is not known to be safe from
 /// congestion (RFC 3428 §8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -215,15 +218,16 @@ impl GatewayConfig {
     }
 
     /// How long the answer to a MESSAGE that goes into an open session waits for what MSRP says of it; then it is 202.
-    /// Zero: it is 202 at once. Default 400 ms, which is below the time after which UDP repeats a request.
+    /// Zero: it is 202 at once. Default 400 ms, which is below the time after which UDP repeats a request; at most 25 s, as
+    /// after 32 s nobody waits any more (RFC 3261 §17.1.2).
     pub fn answer_hold(mut self, time: Duration) -> Self {
-        self.answer_hold = time.min(LONGEST);
+        self.answer_hold = time.min(LONGEST_HOLD);
         self
     }
 
     /// The same for a MESSAGE that has to wait for its session to be set up. Default zero.
     pub fn setup_hold(mut self, time: Duration) -> Self {
-        self.setup_hold = time.min(LONGEST);
+        self.setup_hold = time.min(LONGEST_HOLD);
         self
     }
 

@@ -137,8 +137,15 @@ fn a_connection_that_cannot_be_made_is_a_failure() {
     let mut world = World::with(GatewayConfig::new().setup_hold(400 * SECOND));
     world.cut = true;
     let first = world.say("x");
-    world.pass(300 * SECOND);
-    assert_eq!(world.code(first), Some(480));
+    world.pass(24 * SECOND);
+    assert_eq!(world.code(first), None);
+    world.pass(276 * SECOND);
+    assert_eq!(
+        world.code(first),
+        Some(202),
+        "nobody waits for an answer as long as that"
+    );
+    assert_eq!(world.outcome_codes(Direction::ToSession), [480]);
     assert_eq!(
         world.call_ends().len(),
         1,

@@ -703,3 +703,29 @@ proptest! {
         }
     }
 }
+
+// A peer that has lost its power answers nothing, by MSRP or SIP, and its connection stays. The session is given up, and what was
+// said in it goes into another.
+// shows: GW-92
+#[test]
+fn a_peer_that_says_nothing_at_all_is_called_again() {
+    let mut wire = Wire::bound();
+    let lost = wire.page("text/plain", "lost");
+    assert!(lost.contains(" SEND\r\n"));
+    let invited = |wire: &Wire| {
+        let invites = wire.acts.iter().filter(|act| matches!(act, SipAction::Invite(_)));
+        invites.count()
+    };
+    for _ in 0..100 {
+        wire.now += Duration::from_secs(1);
+        wire.gateway.handle_timeout(wire.now);
+        wire.pump();
+    }
+    assert!(wire.acts.iter().any(|act| matches!(act, SipAction::Bye { .. })));
+    assert_eq!(invited(&wire), 1);
+    assert_eq!(wire.answered(), [202]);
+    assert_eq!(wire.gateway.under_way().0, 1);
+    // What comes now waits behind it, for the same call.
+    assert_eq!(wire.page("text/plain", "next"), "");
+    assert_eq!((invited(&wire), wire.gateway.under_way().0), (1, 2));
+}
