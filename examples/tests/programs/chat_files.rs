@@ -1,12 +1,20 @@
 //! Files between `msrp-chat` processes.
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use serde_json::json;
 
 use crate::{
     agents::{Agent, peak_memory},
-    calling::{TCP, UDP, alice_calls, failed, relay},
+    calling::{TCP, UDP, alice_calls, failed, relay, succeeded},
     running::Folder,
 };
 
@@ -126,4 +134,78 @@ fn a_long_file_through_a_relay_takes_no_more_memory_than_a_short_one() {
     for (before, after) in before.into_iter().zip(after) {
         assert!(after < before + 24 * 1024, "from {before} KiB to {after} KiB");
     }
+}
+
+/// Passes connections on to an address, and cuts as many as it is told in the middle, each after some octets. How many there were.
+fn cutting_wire(from: SocketAddr, to: SocketAddr, cuts: usize) -> Arc<AtomicUsize> {
+    const OCTETS: usize = 8_000_000;
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = connections.clone();
+    let listener = TcpListener::bind(from).unwrap();
+    std::thread::spawn(move || {
+        for caller in listener.incoming().map(Result::unwrap) {
+            let number = count.fetch_add(1, Ordering::Relaxed);
+            let called = TcpStream::connect(to).unwrap();
+            let (mut answers, mut back) = (called.try_clone().unwrap(), caller.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
+            std::thread::spawn(move || {
+                let (mut caller, mut called) = (caller, called);
+                let (mut room, mut passed) = (vec![0; 65536], 0);
+                while let Ok(read @ 1..) = caller.read(&mut room) {
+                    if called.write_all(&room[..read]).is_err() {
+                        break;
+                    }
+                    passed += read;
+                    if number < cuts && passed > OCTETS {
+                        break;
+                    }
+                }
+                // Whoever has gone already does not need to be told.
+                let _gone = caller.shutdown(Shutdown::Both);
+                let _gone = called.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    connections
+}
+
+/// The connection breaks twice while a file passes; it arrives as it is, and nobody has to do anything for it.
+#[test]
+fn a_file_goes_on_when_its_connection_has_broken() {
+    let folder = Folder::new();
+    let octets: Vec<u8> = (0..40_000_000_u32)
+        .map(|number| (number >> 3).wrapping_mul(number) as u8)
+        .collect();
+    let file = folder.path().join("it");
+    fs::write(&file, &octets).unwrap();
+    let inbox = folder.path().join("in");
+    // Bob says that he is at 127.0.0.2, where the wire begins that leads to him.
+    let options = [
+        "--auto-answer",
+        "--save-dir",
+        inbox.to_str().unwrap(),
+        "--host",
+        "127.0.0.2",
+        "--msrp",
+        "msrp://127.0.0.1:0",
+    ];
+    let mut bob = Agent::start("bob", "udp://127.0.0.2:0", &options);
+    let listening = bob.heard.iter().filter_map(|event| event["url"].as_str());
+    let mut msrp = listening.filter_map(|url| url.strip_prefix("msrp://"));
+    let at: SocketAddr = msrp.next().unwrap().parse().unwrap();
+    let connections = cutting_wire(SocketAddr::new([127, 0, 0, 2].into(), at.port()), at, 2);
+    let output = alice_calls(
+        UDP,
+        &bob.uri("bob"),
+        &["--send-file", file.to_str().unwrap(), "--send", "hello"],
+    );
+    succeeded(&output);
+    assert!(connections.load(Ordering::Relaxed) > 2, "nothing was cut");
+    assert_eq!(bob.event("message")["text"], "hello");
+    assert_eq!(bob.event("file")["outcome"], "received");
+    assert!(
+        fs::read(inbox.join("it")).unwrap() == octets,
+        "the file is another one"
+    );
+    assert_eq!(bob.event("ended")["regular"], true);
 }
