@@ -24,7 +24,7 @@ pub struct SipPage {
     pub identity: Option<String>,
     /// The media type of the body; none where there is no body.
     pub content_type: Option<String>,
-    /// The body.
+    /// The body, as it is: one of several parts too, which [`Multipart::parse`](crate::mime::Multipart::parse) takes apart.
     pub body: Bytes,
     /// Other header fields that matter: `Date`, `Expires`, `Subject`, `Call-ID`, `CSeq`, `Max-Forwards`, `Content-Disposition`,
     /// `Content-Transfer-Encoding`, `Content-Encoding`, `Content-Language`.

@@ -397,3 +397,35 @@ async fn of_challenges_the_one_longest_not_used_is_forgotten() {
         assert_eq!(answered(&mut alice).await, 200);
     }
 }
+
+#[tokio::test]
+async fn an_answer_may_bring_the_next_nonce() {
+    let peer = Peer::new().await;
+    let mut config = with_password(config("alice", "udp"), "secret");
+    config.timers.t1 = Duration::from_secs(10);
+    let mut alice = Side::with("alice", config);
+    write(&mut alice, 1, peer.uri()).await;
+    let (first, from) = peer.request_of("MESSAGE").await;
+    let ask = format!("WWW-Authenticate: {SHA}\r\n");
+    peer.send(from, &first.response("401 Unauthorized", "m", &ask, ""))
+        .await;
+    for (nonce, nc, info) in [
+        ("n1", "00000001", "Authentication-Info: nextnonce=\"next\"\r\n"),
+        ("next", "00000001", "Authentication-Info: nextnonce=broken\"\r\n"),
+        (
+            "next",
+            "00000002",
+            "Proxy-Authentication-Info: nextnonce=\"proxy\"\r\n",
+        ),
+        ("next", "00000003", ""),
+    ] {
+        let (request, _) = peer.request_of("MESSAGE").await;
+        let proof = request.get("Authorization");
+        assert!(proves(&request, proof, Algorithm::Sha256, "secret"));
+        assert_eq!(parameter(proof, "nonce").as_deref(), Some(nonce));
+        assert_eq!(parameter(proof, "nc").as_deref(), Some(nc));
+        peer.send(from, &request.response("200 OK", "m", info, "")).await;
+        assert_eq!(answered(&mut alice).await, 200);
+        write(&mut alice, 2, peer.uri()).await;
+    }
+}

@@ -15,7 +15,7 @@ pub(crate) const ANSWER: &[u8] = b"v=0\r\no=b 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0
 pub(crate) const T1: Duration = Duration::from_millis(30);
 
 /// What goes wrong is seen sooner by the adapter's own timers.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An adapter, with a name.
 pub(crate) struct Side {

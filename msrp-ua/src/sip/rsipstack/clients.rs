@@ -113,6 +113,13 @@ impl Core {
             return;
         }
         client.answered = true;
+        if (200..300).contains(&code)
+            && let Some(sent) = &client.sent
+        {
+            self.sockets
+                .challenges()
+                .renew(&sent.request, sent.flow.remote, response);
+        }
         if matches!(code, 401 | 407) && self.try_again(id, response) {
             return;
         }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use msrp_core::{
     digest::{Algorithm, Ha1, response, response_without_qop},
-    grammar::Challenge,
+    grammar::{AuthenticationInfo, Challenge},
 };
 use rsipstack::sip::{Method, Request, Response};
 
@@ -179,6 +179,26 @@ impl Challenges {
         all.retain(|(asked, realm)| *asked != asks || !now.contains(realm));
         all.extend(now.into_iter().map(|realm| (asks, realm)));
         Some(all)
+    }
+
+    /// Takes the nonce that the answer to a request brings for the next one (RFC 7616 §3.5).
+    pub(super) fn renew(&mut self, request: &Request, peer: SocketAddr, response: &Response) {
+        for (asks, name) in [
+            (Asks::Proxy, "Proxy-Authentication-Info"),
+            (Asks::Destination, "Authentication-Info"),
+        ] {
+            let nonce = fields::value(&response.headers, name)
+                .and_then(|value| AuthenticationInfo::parse(value.as_bytes()).ok())
+                .and_then(|info| info.nextnonce)
+                .filter(|nonce| nonce.len() <= LONGEST && !nonce.chars().any(char::is_control));
+            let domain = Domain::new(peer, asks, request);
+            let mut known = self.known.iter_mut().filter(|known| known.domain == domain);
+            // It does not say for which realm it is.
+            if let (Some(nonce), Some(known), None) = (nonce, known.next(), known.next()) {
+                known.nonce = nonce.into_owned();
+                known.count = 0;
+            }
+        }
     }
 
     fn remember(&mut self, new: Known) {

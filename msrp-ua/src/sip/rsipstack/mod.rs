@@ -1,5 +1,5 @@
 //! A [`SipAdapter`] on the SIP stack [rsipstack](https://crates.io/crates/rsipstack): UDP, TCP and TLS, an outbound proxy,
-//! registration and digest. It comes with the feature `rsipstack`.
+//! registration, digest, redirections, and INVITEs that bring the caller's location. It comes with the feature `rsipstack`.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -13,6 +13,7 @@
 //!         adapter.perform(SipAction::AnswerPage { page: page.page, reply }).await?;
 //!     }
 //! }
+//! adapter.shutdown().await;
 //! # Ok(())
 //! # }
 //! ```
