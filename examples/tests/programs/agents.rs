@@ -89,22 +89,26 @@ impl Agent {
     /// Waits for an event, unless it has come already and nobody has waited for it.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        if let Some(place) = self.waiting.iter().position(&wanted) {
-            return self.waiting.remove(place);
+        match self.wait_within(PATIENCE, wanted) {
+            Some(event) => event,
+            None => panic!("waited in vain for {what}; heard {:#?}", self.heard),
         }
-        let until = Instant::now() + PATIENCE;
+    }
+
+    /// As [`wait_for`](Self::wait_for), for so long.
+    pub(crate) fn wait_within(&mut self, time: Duration, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
+        if let Some(place) = self.waiting.iter().position(&wanted) {
+            return Some(self.waiting.remove(place));
+        }
+        let until = Instant::now() + time;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(event) => {
-                    self.heard.push(event.clone());
-                    if wanted(&event) {
-                        return event;
-                    }
-                    self.waiting.push(event);
-                }
-                Err(_) => panic!("waited in vain for {what}; heard {:#?}", self.heard),
+            let event = self.lines.recv_timeout(left).ok()?;
+            self.heard.push(event.clone());
+            if wanted(&event) {
+                return Some(event);
             }
+            self.waiting.push(event);
         }
     }
 

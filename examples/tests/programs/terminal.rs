@@ -1,10 +1,17 @@
 //! `msrp-chat` on a terminal, as a person sees it.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
-use crate::{agents::Agent, pty::Terminal, running::Folder};
+use crate::{
+    agents::Agent,
+    pty::Terminal,
+    running::{Folder, PATIENCE},
+};
 
 const UDP: &str = "udp://127.0.0.1:0";
 const CTRL_C: &str = "\x03";
@@ -114,16 +121,18 @@ fn a_paste_of_many_lines_arrives_whole_and_in_order() {
     let (alice, mut bob) = alice_and_bob(&[]);
     let lines: Vec<String> = (0..600).map(|number| format!("line {number}")).collect();
     alice.press(format!("{}\r", lines.join("\r")));
-    let mut heard = String::new();
-    let mut pressed = false;
+    let (mut heard, begun) = (String::new(), Instant::now());
     while heard.lines().count() < lines.len() {
-        // Where they came faster than they could be sent the last ones wait to be sent together.
-        if !pressed && alice.rows().contains(&"line 599".to_owned()) {
-            alice.press("\r");
-            pressed = true;
+        let message = bob.wait_within(Duration::from_millis(200), |event| event["event"] == "message");
+        match message {
+            Some(message) => {
+                heard.push_str(message["text"].as_str().unwrap());
+                heard.push('\n');
+            }
+            // Where they came faster than they could be sent the last ones wait to be sent together; else it does nothing.
+            None => alice.press("\r"),
         }
-        heard.push_str(bob.event("message")["text"].as_str().unwrap());
-        heard.push('\n');
+        assert!(begun.elapsed() < PATIENCE, "{heard}");
     }
     assert!(heard.lines().eq(lines.iter().map(String::as_str)), "{heard}");
     // What a terminal says is a paste is one message.
@@ -307,7 +316,8 @@ fn logs_stand_above_the_prompt() {
         "--call",
         &bob.uri("bob"),
     ];
-    let mut alice = Terminal::start(24, 200, "env", &arguments);
+    // Nothing scrolls away.
+    let mut alice = Terminal::start(100, 200, "env", &arguments);
     alice.wait_until_ready("alice");
     bob.event("session");
     alice.row("you talk with");
