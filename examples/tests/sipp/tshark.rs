@@ -3,11 +3,15 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    net::UdpSocket,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use msrp_ua::sip::rsipstack::{SipListen, SipTransport};
+
+use crate::running::PATIENCE;
 
 const PROGRAM: &str = "/usr/bin/tshark";
 
@@ -69,10 +73,26 @@ impl Capture {
         Self { child, file }
     }
 
+    /// Sends something more, and waits until that is in the file: then everything before is, too.
+    fn wait_for_the_last(&self) {
+        let mark = format!("mark {}", std::process::id());
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let own = socket.local_addr().unwrap();
+        let begun = Instant::now();
+        loop {
+            socket.send_to(mark.as_bytes(), own).unwrap();
+            let seen = fs::read(&self.file).unwrap();
+            if memchr::memmem::find(&seen, mark.as_bytes()).is_some() {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the capture stands still");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Ends it, and has it read with these ports as SIP and MSRP.
     pub(crate) fn read(mut self, sip: &[SipListen], msrp: &[u16]) -> Seen {
-        // What was sent last is in the kernel's buffer for at most 100 ms.
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        self.wait_for_the_last();
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")
