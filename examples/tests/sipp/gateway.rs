@@ -31,7 +31,7 @@ impl Gateway {
                 "msrp://127.0.0.1:0",
                 "--trust-from",
             ])
-            .args(["--route", &to_bob, "--route", &to_phone, "--setup-timeout", "3"])
+            .args(["--route", &to_bob, "--route", &to_phone, "--setup-timeout", "10"])
             .args(["--notices", "sip:gateway@127.0.0.1"])
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())

@@ -97,8 +97,8 @@ async fn answer(adapter: &mut RsipAdapter, input: SipInput) {
     }
 }
 
-/// sipp plays a caller; the inputs that came are told by their names.
-async fn called(transport: &str, scenario: &str, user: &str) -> Vec<String> {
+/// sipp plays a caller; the inputs that came are told by their names, so many at least.
+async fn called(transport: &str, scenario: &str, user: &str, wanted: usize) -> Vec<String> {
     let mut adapter = adapter(transport);
     let address = adapter.listening()[0].address;
     let sipp = Sipp::start(
@@ -110,11 +110,13 @@ async fn called(transport: &str, scenario: &str, user: &str) -> Vec<String> {
     let mut told = Vec::new();
     let ended = tokio::task::spawn_blocking(move || sipp.wait());
     tokio::pin!(ended);
-    loop {
+    let mut has_ended = false;
+    // sipp may be content before we have heard the last of it.
+    while !has_ended || told.len() < wanted {
         tokio::select! {
-            outcome = &mut ended => {
+            outcome = &mut ended, if !has_ended => {
                 outcome.unwrap();
-                return told;
+                has_ended = true;
             }
             input = next(&mut adapter) => {
                 let text = format!("{input:?}");
@@ -123,6 +125,7 @@ async fn called(transport: &str, scenario: &str, user: &str) -> Vec<String> {
             }
         }
     }
+    told
 }
 
 #[tokio::test]
@@ -154,7 +157,7 @@ async fn sipp_calls() {
                 continue;
             }
             assert_eq!(
-                called(transport, scenario, user).await,
+                called(transport, scenario, user, expected.len()).await,
                 expected,
                 "{transport} {scenario}"
             );
