@@ -26,7 +26,8 @@ pub enum Long {
 /// A MESSAGE that a route is about goes into an MSRP session, for which its target is called; an INVITE that a route is about is
 /// answered, and what is said in its session leaves as MESSAGEs. Every listener that is ready prints one line, `listening on
 /// udp://127.0.0.1:5060`, on standard output; everything else goes to standard error. SIGHUP reads the routes in the file given
-/// by --config again, and certificates; sessions stay. SIGTERM (or SIGINT) lets what is under way finish and ends.
+/// by --config again, and certificates; sessions stay. SIGTERM (or SIGINT) lets what is under way finish and ends; a second one
+/// ends at once.
 #[derive(Clone, Debug, Default, Parser)]
 #[command(
     name = "msrp-gateway",

@@ -72,11 +72,13 @@ async fn serve(settings: &Settings, reread: impl Fn() -> Result<Settings, Failur
             }
         }
     };
-    if tokio::time::timeout(settings.drain + CLOSING, ending)
-        .await
-        .is_err()
-    {
-        tracing::warn!("not everything has come to its end");
+    tokio::select! {
+        over = tokio::time::timeout(settings.drain + CLOSING, ending) => {
+            if over.is_err() {
+                tracing::warn!("not everything has come to its end");
+            }
+        }
+        () = end.next() => tracing::warn!("what is under way is given up"),
     }
     started.sip.shutdown().await;
     let closing = async {

@@ -426,6 +426,23 @@ fn the_time_to_drain_is_bounded_and_nobody_is_left_without_a_word() {
 }
 
 #[test]
+fn a_second_signal_ends_at_once() {
+    let (mut bob, to_bob) = bob();
+    let (mut running, mut alice) = start(0, "info", &[to_bob], &["--drain", "600"]);
+    assert_eq!(code(&alice.writes(BOB, "hi")), 202);
+    let session = bob.event("message")["session"].clone();
+    alice.code = None;
+    says(&mut bob, &session, "never answered");
+    alice.reads();
+    running.signal("TERM");
+    running.wait_for_stderr("what is under way finishes");
+    running.signal("TERM");
+    let ended = bob.event("ended");
+    assert_eq!(ended["regular"], true, "{ended}");
+    assert_eq!(running.wait().code(), Some(0));
+}
+
+#[test]
 fn a_chat_that_is_gone_is_no_success() {
     let (mut bob, to_bob) = bob();
     let options = ["--notices", "sip:gw@127.0.0.1", "--setup-timeout", "2"];

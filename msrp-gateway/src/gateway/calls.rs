@@ -284,13 +284,19 @@ impl Gateway {
 
     /// A session is over. What was under way in it is sent again in another, or failed; what it had sent goes on.
     pub(super) fn remove_leg(&mut self, id: ConversationId, call: CallId, reason: &str) {
+        if let Some(leg) = self.take_leg(id, call, reason)
+            && leg.outgoing
+            && !leg.was_ready
+        {
+            // The callee took the call, and nobody came: as good as not set up (row GW-93).
+            self.setup_failed(id, 480, reason.to_owned(), None);
+        }
+    }
+
+    fn take_leg(&mut self, id: ConversationId, call: CallId, reason: &str) -> Option<Leg> {
         self.by_call.remove(&call);
-        let Some(conversation) = self.conversations.get_mut(&id) else {
-            return;
-        };
-        let Some(at) = conversation.legs.iter().position(|leg| leg.call == call) else {
-            return;
-        };
+        let conversation = self.conversations.get_mut(&id)?;
+        let at = conversation.legs.iter().position(|leg| leg.call == call)?;
         let leg = conversation.legs.remove(at);
         if let Some(key) = &leg.long {
             self.long.remove(key);
@@ -306,10 +312,7 @@ impl Gateway {
             self.push_event(event);
             self.lose_sends(id, session);
         }
-        if leg.outgoing && !leg.was_ready {
-            // The callee took the call, and nobody came: as good as not set up (row GW-93).
-            self.setup_failed(id, 480, reason.to_owned(), None);
-        }
+        Some(leg)
     }
 
     /// Ends all sessions of a conversation, and gives up the one that is being set up.
@@ -322,7 +325,8 @@ impl Gateway {
             let words = format!("SIP;cause=200;text=\"{reason}\"");
             let ended = self.agent.end_call_because(call, words);
             log(ended.err(), "a call could not be ended");
-            self.remove_leg(id, call, reason);
+            // That we end it says nothing of the callee.
+            let _leg = self.take_leg(id, call, reason);
         }
         if let Some(call) = self.conversations.get_mut(&id).and_then(|it| it.setup.take()) {
             self.by_call.remove(&call);

@@ -184,6 +184,29 @@ fn ending_while_it_rings_gives_the_call_up() {
     world.assert_over();
 }
 
+// An operator ends what is not connected yet: that says nothing of the callee, who is called again.
+#[test]
+fn whoever_is_hung_up_on_is_called_again() {
+    let mut world = World::new();
+    world.cut = true;
+    world.say("1");
+    let info = world.gateway.conversations(None, 9).remove(0);
+    assert!(!info.legs[0].ready);
+    world.gateway.end(info.conversation).unwrap();
+    world.run();
+    assert_eq!(world.outcome_codes(Direction::ToSession), [480]);
+    assert!(
+        !world
+            .events
+            .iter()
+            .any(|it| matches!(it, GatewayEvent::SetupFailed { .. }))
+    );
+    world.cut = false;
+    world.say("2");
+    assert_eq!(world.texts(), ["2"]);
+    world.assert_over();
+}
+
 // shows: GW-07
 #[test]
 fn when_both_call_at_once_each_message_arrives_once() {
