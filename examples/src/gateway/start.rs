@@ -1,6 +1,6 @@
 //! From settings to a gateway with its sockets and its SIP stack.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use msrp_gateway::{Gateway, GatewayEvent};
 use msrp_transport::driver::Handle;
@@ -17,6 +17,10 @@ use crate::{
     reach::{Material, Reach},
     signalling::{self, SipSide},
 };
+
+/// How often something goes through sessions in which nobody says anything, so that what is between us and the peer does not
+/// forget them.
+const KEEP_ALIVE: Duration = Duration::from_secs(120);
 
 /// A gateway that runs.
 pub(super) struct Started {
@@ -47,6 +51,7 @@ pub(super) fn start(settings: &Settings) -> Result<Started, Failure> {
 
     let agent = UserAgentConfig::new(reach.name(), reach.msrp.address.port(), reach.accepts_tls())
         .allow_plain_auth(true)
+        .keep_alive(Some(KEEP_ALIVE))
         .calls(CallConfig::new().with_fingerprints(material.fingerprints(reach)));
     let (config, policies) = settings.gateway(adapter.listening());
     let seed = crate::seed().map_err(|error| Failure::Ran(format!("no randomness: {error}")))?;
