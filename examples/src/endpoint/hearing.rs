@@ -13,7 +13,7 @@ use msrp_ua::{
 use super::{
     BodyPart, Content, Direction, Event, Phase, Status,
     files::{self, Transfer},
-    reasons::{file_end, how, why},
+    reasons::{file_end, how, lost, why},
     state::{Session, State, party},
 };
 
@@ -144,13 +144,22 @@ impl State {
             }
             UserAgentEvent::Failed { message, code, .. } => {
                 if let Some(sent) = self.sent.remove(&message) {
-                    let why = (code.as_u16(), code.phrase());
+                    let why = (Some(code.as_u16()), code.phrase());
                     heard
                         .events
                         .push(report(sent.call, &sent.message_id, Status::Failed, Some(why)));
                 }
             }
-            UserAgentEvent::DeliveryUnknown { message, .. } | UserAgentEvent::SourceFailed { message } => {
+            UserAgentEvent::DeliveryUnknown { message, reason, .. } => {
+                if let Some(sent) = self.sent.remove(&message) {
+                    let why = reason.as_ref().map(lost);
+                    let why = why.as_deref().map(|why| (None, why));
+                    heard
+                        .events
+                        .push(report(sent.call, &sent.message_id, Status::Unknown, why));
+                }
+            }
+            UserAgentEvent::SourceFailed { message } => {
                 if let Some(sent) = self.sent.remove(&message) {
                     heard
                         .events
@@ -369,12 +378,12 @@ fn progress(call: CallId, stream: StreamId, transfer: &Transfer, octets: u64) ->
     }
 }
 
-fn report(call: CallId, message_id: &str, status: Status, why: Option<(u16, &str)>) -> Event {
+fn report(call: CallId, message_id: &str, status: Status, why: Option<(Option<u16>, &str)>) -> Event {
     Event::Report {
         session: call.to_string(),
         message_id: message_id.to_owned(),
         status,
-        code: why.map(|(code, _)| code),
+        code: why.and_then(|(code, _)| code),
         reason: why.map(|(_, reason)| reason.to_owned()),
     }
 }

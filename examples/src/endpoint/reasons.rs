@@ -33,21 +33,29 @@ pub(super) fn why(end: &CallEnd) -> String {
         CallEnd::Relay(RegistrationLoss::Refused(code)) => {
             format!("the relay refuses: {code} {}", code.phrase())
         }
-        CallEnd::Lost(SessionLoss::Connect(failure)) => format!("the peer cannot be reached: {failure}"),
-        CallEnd::Lost(SessionLoss::Connection(_)) => {
-            "the connection to the peer is lost, and it cannot be had again".to_owned()
-        }
+        CallEnd::Lost(loss) => lost(loss),
         CallEnd::Refused(answer) => match answer.header("Warning").and_then(warning) {
             Some(text) => format!("{end} ({text})"),
             None => end.to_string(),
         },
         CallEnd::Dialog(answer) if answer.code == 408 => "the peer does not answer any more".to_owned(),
-        CallEnd::Lost(SessionLoss::NotRecovered { after, .. }) => format!(
+        end => end.to_string(),
+    }
+}
+
+/// Why a session is over, in words.
+pub(super) fn lost(loss: &SessionLoss) -> String {
+    match loss {
+        SessionLoss::Connect(failure) => format!("the peer cannot be reached: {failure}"),
+        SessionLoss::NotRecovered { after, .. } => format!(
             "the connection to the peer is lost, and for {} s it could not be had again",
             after.as_secs()
         ),
-        CallEnd::Lost(SessionLoss::NotBound) => "nobody came to the MSRP session".to_owned(),
-        end => end.to_string(),
+        SessionLoss::NotBound => "nobody came to the MSRP session".to_owned(),
+        SessionLoss::Refused(code) => format!("the session is refused: {code} {}", code.phrase()),
+        SessionLoss::Relay => "the relay of the session is gone".to_owned(),
+        SessionLoss::Certificate => "the peer has another certificate than was told".to_owned(),
+        _ => "the connection to the peer is lost, and it cannot be had again".to_owned(),
     }
 }
 

@@ -99,7 +99,7 @@ pub struct Options {
     /// Connections at the same time. [default: 65536]
     #[arg(long, value_name = "N")]
     pub max_connections: Option<usize>,
-    /// Octets that may wait to be sent, over all connections. [default: 268435456]
+    /// Octets that may wait to be sent, over all connections; at least 1048576 (1 MiB). [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     pub max_memory: Option<usize>,
     /// Threads that relay, each with connections of its own, and a part of --max-connections and --max-memory; at most 32.

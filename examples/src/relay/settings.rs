@@ -333,7 +333,7 @@ impl Settings {
             offer_sha256: options.offer_sha256 || file.offer_sha256,
             expires: (min_expires, expires, max_expires),
             max_connections: at_least_one("--max-connections", max_connections)?,
-            max_memory: at_least_one("--max-memory", max_memory)?,
+            max_memory: enough_memory(max_memory)?,
             workers,
             dns,
             drain,
@@ -357,6 +357,17 @@ impl Settings {
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let hosts = self.listen.iter().filter_map(|listener| listener.host.as_deref());
         std::iter::once(&self.host[..]).chain(hosts)
+    }
+}
+
+/// Less than a few messages for each worker lets nobody do anything; most likely MiB were meant.
+fn enough_memory(octets: usize) -> Result<usize, SettingsError> {
+    match octets < 1024 * 1024 {
+        true => Err(SettingsError::Wanted(
+            format!("--max-memory {octets}"),
+            "a number of octets, at least 1048576 (1 MiB),",
+        )),
+        false => Ok(octets),
     }
 }
 

@@ -73,6 +73,30 @@ fn sigterm_ends_the_call_by_bye() {
 }
 
 #[test]
+fn what_nobody_confirmed_before_the_peer_vanished_is_unknown_and_says_why() {
+    let mut bob = Agent::start("bob", UDP, &["--auto-answer"]);
+    let options = ["--call", &bob.uri("bob"), "--recovery-time", "1"];
+    let mut alice = Agent::start("alice", UDP, &options);
+    alice.event("session");
+    bob.signal("STOP");
+    let id = alice.command(json!({"command": "send", "text": "still there?"}))["message_id"].clone();
+    bob.kill();
+    let report = alice.event("report");
+    assert_eq!(
+        (&report["message_id"], &report["status"]),
+        (&id, &json!("unknown"))
+    );
+    assert_eq!(report.get("code"), None);
+    let reason = report["reason"].as_str().unwrap();
+    assert!(reason.contains("the connection to the peer is lost"), "{report}");
+    let ended = alice.event("ended");
+    assert_eq!(
+        (&ended["regular"], &ended["reason"]),
+        (&json!(false), &json!(reason))
+    );
+}
+
+#[test]
 fn both_talk_and_know_what_became_of_it() {
     let mut bob = Agent::start("bob", UDP, &["--auto-answer"]);
     let mut alice = Agent::start(

@@ -44,8 +44,8 @@ fn numbers_have_to_make_sense() {
         &["--max-connections", "at least 1"],
     );
     refused(
-        &with(LISTEN, &["--max-memory", "0"]),
-        &["--max-memory", "at least 1"],
+        &with(LISTEN, &["--max-memory", "256"]),
+        &["--max-memory 256", "octets", "at least 1048576"],
     );
     refused(
         &with(LISTEN, &["--min-expires", "100", "--max-expires", "50"]),

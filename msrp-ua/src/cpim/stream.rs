@@ -14,7 +14,8 @@ use crate::message::{MessageSink, MessageSource, OutgoingMessage, Pull, SinkErro
 /// (RFC 4975 §13).
 pub struct Wrapped {
     head: Bytes,
-    head_size: u64,
+    /// Octets of the head that have been given.
+    given: usize,
     body: Box<dyn MessageSource>,
 }
 
@@ -27,7 +28,7 @@ impl Wrapped {
     fn boxed(head: &CpimHead, body: Box<dyn MessageSource>) -> Self {
         Self {
             head: head.octets().clone(),
-            head_size: head.octets().len() as u64,
+            given: 0,
             body,
         }
     }
@@ -35,15 +36,22 @@ impl Wrapped {
 
 impl MessageSource for Wrapped {
     fn size(&self) -> Option<u64> {
-        self.body.size()?.checked_add(self.head_size)
+        self.body.size()?.checked_add(self.head.len() as u64)
     }
 
     fn pull(&mut self, most: usize) -> Result<Pull, SourceError> {
-        if self.head.is_empty() {
+        if self.given == self.head.len() {
             return self.body.pull(most);
         }
-        let most = most.min(self.head.len());
-        Ok(Pull::Octets(self.head.split_to(most)))
+        let end = self.given.saturating_add(most).min(self.head.len());
+        let octets = self.head.slice(self.given..end);
+        self.given = end;
+        Ok(Pull::Octets(octets))
+    }
+
+    fn rewind(&mut self) -> bool {
+        self.given = 0;
+        self.body.rewind()
     }
 }
 

@@ -1,11 +1,13 @@
 //! Connections that are lost, and sessions that go on (RFC 4975 §5.4).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use msrp_core::node::{Action, Node, PeerInfo};
 use msrp_ua::{
-    OutgoingKey, OutgoingMessage, SessionLoss, UserAgentEvent,
+    OutgoingKey, OutgoingMessage, SessionId, SessionLoss, UserAgent, UserAgentEvent,
     call::{CallAnswer, CallConfig, CallEnd, StreamOffer},
+    conversation::Utterance,
+    imdn::DispositionRequests,
     message::{MessageSource, Pull, SourceError},
     sip::{SipAction, SipFaults, SipInput},
 };
@@ -65,15 +67,25 @@ fn a_session_outlives_its_connection() {
 // shows: 4975-5.4-24, 4975-5.4-25, 4975-5.4-26, 4975-5.4-28, 4975-5.4-31
 #[test]
 fn what_was_not_confirmed_is_sent_again_under_its_identifier() {
+    sent_again(|agent, session| agent.send(session, OutgoingMessage::text("once")).unwrap());
+}
+
+/// It goes in CPIM, for the notices.
+#[test]
+fn what_was_said_and_not_confirmed_is_said_again() {
+    sent_again(|agent, session| {
+        agent.set_calendar(SystemTime::UNIX_EPOCH);
+        let utterance = Utterance::text("once").with_notices(DispositionRequests::all());
+        agent.say(session, utterance).unwrap()
+    });
+}
+
+fn sent_again(send: impl FnOnce(&mut UserAgent, SessionId) -> OutgoingKey) {
     let mut world = World::new();
     let (a, _) = world.established();
     let before = world.a.agent.session_count();
     world.sip.connections().silence(1);
-    let sent = world
-        .a
-        .agent
-        .send(a.session, OutgoingMessage::text("once"))
-        .unwrap();
+    let sent = send(&mut world.a.agent, a.session);
     let id = world.a.agent.message_id(sent).unwrap();
     world.run();
     // It has come; that it has is lost.
