@@ -81,7 +81,7 @@ mod tests {
     fn interfaces(texts: &[&str]) -> Result<Interfaces, SettingsError> {
         let urls = [
             "msrp://192.0.2.1:2855",
-            "msrps://192.0.2.1:2855",
+            "msrps://192.0.2.1:2856",
             "msrps://[2001:db8::1]:2855",
         ];
         let tables = urls.iter().map(|&url| url.to_owned().into()).collect();
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn the_first_name_that_fits_counts() -> Result<(), SettingsError> {
         let interfaces = interfaces(&[
-            "a.Office.example=msrps://192.0.2.1:2855",
+            "a.Office.example=msrps://192.0.2.1:2856",
             "*.office.example=msrps://[2001:db8::1]:2855",
             "*=msrp://192.0.2.1:2855",
         ])?;
