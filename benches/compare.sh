@@ -169,5 +169,5 @@ target auth '' kamailio '>1'
 handshakes=$(of auth ours)
 if [[ -n $handshakes ]]; then
   awk -v a="$handshakes" 'BEGIN {
-    printf "%-32s %.0f, at least %d: %s\n", "auth, a CPU second", a, 12000, a >= 12000 ? "reached" : "not reached" }'
+    printf "%-32s %.0f, at least %d: %s\n", "auth, a CPU second", a, 12000, (a >= 12000 ? "reached" : "not reached") }'
 fi
