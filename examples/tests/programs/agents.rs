@@ -152,6 +152,24 @@ impl Agent {
         self.child.kill().unwrap();
     }
 
+    /// Stops it, and waits until each of its threads stands.
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let stands = |task: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap();
+            stat.rsplit_once(") ").unwrap().1.starts_with('T')
+        };
+        let begun = Instant::now();
+        while !std::fs::read_dir(&tasks)
+            .unwrap()
+            .all(|task| stands(task.unwrap()))
+        {
+            assert!(begun.elapsed() < PATIENCE, "the process goes on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Waits for its end, and hears what it has still said.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {

@@ -78,7 +78,7 @@ fn what_nobody_confirmed_before_the_peer_vanished_is_unknown_and_says_why() {
     let options = ["--call", &bob.uri("bob"), "--recovery-time", "1"];
     let mut alice = Agent::start("alice", UDP, &options);
     alice.event("session");
-    bob.signal("STOP");
+    bob.freeze();
     let id = alice.command(json!({"command": "send", "text": "still there?"}))["message_id"].clone();
     bob.kill();
     let report = alice.event("report");

@@ -89,6 +89,39 @@ async fn it_waits_for_the_answers_to_what_ends_calls_and_registrations() {
     is_over(shutdown).await;
 }
 
+/// A peer that hangs up while an offer of its own is open may be gone before it has acknowledged that this is refused.
+#[tokio::test]
+async fn it_does_not_wait_for_the_ack_of_a_peer_that_has_hung_up() {
+    let peer = Peer::new().await;
+    let mut config = patient("udp");
+    // Longer than the test has patience.
+    config.timers.ending = Duration::from_secs(600);
+    config.timers.t1 = Duration::from_secs(10);
+    let mut bob = Side::with("bob", config);
+    let (_, ok) = called(&peer, &mut bob).await;
+    peer.send(udp(&bob), &peer.request(&inside(&ok, "ACK", "ack", 1)))
+        .await;
+    bob.acknowledged().await;
+    let again = Said {
+        more: SDP,
+        body: text(OFFER),
+        ..inside(&ok, "INVITE", "again", 2)
+    };
+    peer.send(udp(&bob), &peer.request(&again)).await;
+    assert!(matches!(bob.next().await, SipInput::Reinvite { .. }));
+    peer.send(udp(&bob), &peer.request(&inside(&ok, "BYE", "bye", 3)))
+        .await;
+    let (mut terminated, mut ended) = (false, false);
+    while !terminated || !ended {
+        let (response, _) = peer.next().await;
+        terminated |= response.code() == 487 && response.get("CSeq") == "2 INVITE";
+        ended |= response.code() == 200 && response.get("CSeq") == "3 BYE";
+    }
+    tokio::time::timeout(Duration::from_secs(60), is_over(shut_down(bob)))
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn it_does_not_wait_for_ever() {
     let peer = Peer::new().await;

@@ -141,11 +141,14 @@ impl Core {
         }
     }
 
-    /// Whether a peer still has to say something: the answer to a request, the ACK for an answer.
+    /// Whether a peer still has to say something: the answer to a request, the ACK for an answer. Who was told that its offer
+    /// came after the end of the call may itself have gone by now.
     fn is_busy(&self) -> bool {
+        let waited_for =
+            |server: &Server| !server.acknowledged && !matches!(server.subject, Subject::Offer(_));
         !self.calls.is_empty()
             || self.clients.values().any(|client| !client.answered)
-            || self.servers.values().any(|server| !server.acknowledged)
+            || self.servers.values().any(waited_for)
     }
 
     fn perform(&mut self, action: SipAction) -> Result<(), SipError> {
