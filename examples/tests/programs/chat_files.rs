@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     agents::{Agent, peak_memory},
@@ -44,33 +44,9 @@ fn a_file_that_is_not_wanted_is_a_failure() {
     assert_eq!(fs::read_dir(&inbox).unwrap().count(), 0);
 }
 
-#[test]
-fn who_vanishes_in_the_middle_of_a_file_leaves_a_failure() {
-    let folder = Folder::new();
-    let file = folder.path().join("long");
-    fs::File::create(&file).unwrap().set_len(1 << 30).unwrap();
-    let inbox = folder.path().join("in");
-    let mut bob = Agent::start(
-        "bob",
-        TCP,
-        &["--auto-answer", "--save-dir", inbox.to_str().unwrap()],
-    );
-    let mut alice = Agent::start("alice", TCP, &["--call", &bob.uri("bob"), "--stay"]);
-    alice.event("session");
-    let path = file.to_str().unwrap();
-    alice.line(&json!({"command": "send-file", "path": path}).to_string());
-    bob.event("file-progress");
-    bob.kill();
-    let lost = alice.event("file");
-    assert_eq!(lost["outcome"], "failed", "{lost}");
-    assert_eq!(alice.event("ended")["regular"], false);
-    alice.line("{\"command\": \"quit\"}");
-    assert_eq!(alice.wait().code(), Some(0));
-}
-
-#[test]
-fn who_is_left_by_the_sender_keeps_nothing_of_a_file() {
-    let folder = Folder::new();
+/// Alice, and bob who saves in `in` what she sends him; so much of a long file has come that he has told of it. Its name at
+/// alice.
+fn in_the_middle_of_a_file(folder: &Folder) -> (Agent, Agent, Value) {
     let file = folder.path().join("long");
     fs::File::create(&file).unwrap().set_len(1 << 30).unwrap();
     let inbox = folder.path().join("in");
@@ -84,6 +60,26 @@ fn who_is_left_by_the_sender_keeps_nothing_of_a_file() {
     let path = file.to_str().unwrap();
     let file = alice.command(json!({"command": "send-file", "path": path}))["file"].clone();
     bob.event("file-progress");
+    (alice, bob, file)
+}
+
+#[test]
+fn who_vanishes_in_the_middle_of_a_file_leaves_a_failure() {
+    let folder = Folder::new();
+    let (mut alice, mut bob, _) = in_the_middle_of_a_file(&folder);
+    bob.kill();
+    let lost = alice.event("file");
+    assert_eq!(lost["outcome"], "failed", "{lost}");
+    assert_eq!(alice.event("ended")["regular"], false);
+    alice.line("{\"command\": \"quit\"}");
+    assert_eq!(alice.wait().code(), Some(0));
+}
+
+#[test]
+fn who_is_left_by_the_sender_keeps_nothing_of_a_file() {
+    let folder = Folder::new();
+    let (mut alice, mut bob, file) = in_the_middle_of_a_file(&folder);
+    let inbox = folder.path().join("in");
     assert!(inbox.join("long.part").exists());
     assert_eq!(
         alice.command(json!({"command": "cancel-file", "file": file}))["event"],

@@ -4,23 +4,15 @@ use std::{fs, net::UdpSocket};
 
 use crate::{
     agents::{Agent, chat},
+    refusing::refuses,
     running::Folder,
 };
 
 const GOOD: [&str; 4] = ["--aor", "sip:alice@127.0.0.1", "--sip", "udp://127.0.0.1:0"];
 
-/// Runs it; it has to refuse with exit code 2 and a message that has all of `texts`.
 #[track_caller]
 fn refused(options: &[&str], texts: &[&str]) -> String {
-    let output = chat(options).output().unwrap();
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{message}");
-    assert_eq!(output.stdout, b"", "nothing listens");
-    for text in texts {
-        assert!(message.contains(text), "{text:?} is missing: {message}");
-    }
-    assert!(message.lines().count() < 12, "too long: {message}");
-    message
+    refuses(chat(options), texts)
 }
 
 fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {

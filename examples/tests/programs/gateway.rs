@@ -15,6 +15,7 @@ use crate::{
     exposition,
     http::{ask, get},
     page_phone::{PagePhone, Sip, code},
+    refusing::refuses,
     relay_signals::presented_certificate,
     running::{Folder, PATIENCE, Running, relay},
 };
@@ -395,10 +396,16 @@ fn sigterm_lets_what_is_under_way_come_to_its_end() {
     assert!(refused.header("Retry-After").parse::<u32>().unwrap() > 0);
     alice.answers_late(&slow, 200);
     report(&mut bob, &id, "delivered");
+    ended_well(&mut running, &mut bob, &session);
+}
+
+/// The session of bob has ended by BYE, and then the gateway.
+#[track_caller]
+fn ended_well(running: &mut Running, bob: &mut Agent, session: &Value) {
     let ended = bob.event("ended");
     assert_eq!(
         (&ended["session"], &ended["regular"]),
-        (&session, &json!(true)),
+        (session, &json!(true)),
         "{ended}"
     );
     assert_eq!(running.wait().code(), Some(0));
@@ -416,13 +423,7 @@ fn the_time_to_drain_is_bounded_and_nobody_is_left_without_a_word() {
     running.signal("TERM");
     let told = report(&mut bob, &id, "failed");
     assert_eq!(told["code"], 413, "{told}");
-    let ended = bob.event("ended");
-    assert_eq!(
-        (&ended["session"], &ended["regular"]),
-        (&session, &json!(true)),
-        "{ended}"
-    );
-    assert_eq!(running.wait().code(), Some(0));
+    ended_well(&mut running, &mut bob, &session);
 }
 
 #[test]
@@ -463,17 +464,9 @@ fn a_chat_that_is_gone_is_no_success() {
     assert!(!notice.body.contains("lost"));
 }
 
-/// Runs it; it has to refuse with exit code 2 and a message that has all of `texts`.
 #[track_caller]
 fn refused(options: &[&str], texts: &[&str]) {
-    let output = gateway(options).output().unwrap();
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{message}");
-    assert_eq!(output.stdout, b"", "nothing listens");
-    for text in texts {
-        assert!(message.contains(text), "{text:?} is missing: {message}");
-    }
-    assert!(message.lines().count() < 12, "too long: {message}");
+    refuses(gateway(options), texts);
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod page_phone;
 mod party;
 mod pty;
 mod quickstart;
+mod refusing;
 mod relay_admin;
 mod relay_anchor;
 mod relay_limits;

@@ -2,20 +2,14 @@
 
 use std::net::TcpListener;
 
-use crate::running::{Folder, Running, run};
+use crate::{
+    refusing::refuses,
+    running::{Folder, Running, relay, run},
+};
 
-/// Runs the relay, which has to refuse with exit code 2 and a message that has all of `texts`.
 #[track_caller]
 fn refused(options: &[&str], texts: &[&str]) -> String {
-    let output = run(options);
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{message}");
-    assert_eq!(output.stdout, b"", "nothing listens");
-    for text in texts {
-        assert!(message.contains(text), "{text:?} is missing: {message}");
-    }
-    assert!(message.lines().count() < 12, "too long: {message}");
-    message
+    refuses(relay(options), texts)
 }
 
 const LISTEN: [&str; 2] = ["--listen", "msrp://127.0.0.1:0"];

@@ -303,11 +303,10 @@ fn a_shell_gets_the_terminal_back() {
     shell.wait();
 }
 
-#[test]
-fn logs_stand_above_the_prompt() {
-    let mut bob = Agent::start("bob", UDP, &["--auto-answer"]);
+/// Alice calls bob on a terminal of so many rows and columns, with this in the environment.
+fn alice_with(variable: &str, (rows, columns): (u16, u16), bob: &Agent) -> Terminal {
     let arguments = [
-        "RUST_LOG=msrp_ua=debug,msrp_transport=debug",
+        variable,
         env!("CARGO_BIN_EXE_msrp-chat"),
         "--aor",
         "sip:alice@127.0.0.1",
@@ -316,8 +315,14 @@ fn logs_stand_above_the_prompt() {
         "--call",
         &bob.uri("bob"),
     ];
+    Terminal::start(rows, columns, "env", &arguments)
+}
+
+#[test]
+fn logs_stand_above_the_prompt() {
+    let mut bob = Agent::start("bob", UDP, &["--auto-answer"]);
     // Nothing scrolls away.
-    let mut alice = Terminal::start(100, 200, "env", &arguments);
+    let mut alice = alice_with("RUST_LOG=msrp_ua=debug,msrp_transport=debug", (100, 200), &bob);
     alice.wait_until_ready("alice");
     bob.event("session");
     alice.row("you talk with");
@@ -337,17 +342,7 @@ fn logs_stand_above_the_prompt() {
 #[test]
 fn on_a_terminal_without_a_cursor_lines_are_said_and_shown() {
     let mut bob = Agent::start("bob", UDP, &["--auto-answer"]);
-    let arguments = [
-        "TERM=dumb",
-        env!("CARGO_BIN_EXE_msrp-chat"),
-        "--aor",
-        "sip:alice@127.0.0.1",
-        "--sip",
-        UDP,
-        "--call",
-        &bob.uri("bob"),
-    ];
-    let mut alice = Terminal::start(24, 80, "env", &arguments);
+    let mut alice = alice_with("TERM=dumb", (24, 80), &bob);
     alice.row("you talk with sip:bob@");
     alice.press("hello\r");
     assert_eq!(bob.event("message")["text"], "hello");

@@ -8,6 +8,7 @@ use super::{
     compose,
     core::Core,
     fields,
+    happening::ServerId,
 };
 use crate::sip::{CallId, SipAnswer, SipError, SipInput, SipReply};
 
@@ -64,15 +65,17 @@ impl Core {
         });
     }
 
+    /// Nobody takes the call.
+    pub(super) fn stop_ringing(&mut self, id: CallId, server: ServerId) {
+        let tag = self.forget(id).map(|call| call.dialog.local_tag);
+        drop(self.reply(server, &SipReply::new(480), tag.as_deref()));
+    }
+
     /// Ends a call in whatever state, because the adapter ends.
     pub(super) fn abandon(&mut self, id: CallId) {
         match self.calls.get(&id).map(|call| &call.state) {
             Some(CallState::Calling { .. }) => drop(self.cancel(id)),
-            Some(CallState::Ringing(server)) => {
-                let server = *server;
-                let tag = self.forget(id).map(|call| call.dialog.local_tag);
-                drop(self.reply(server, &SipReply::new(480), tag.as_deref()));
-            }
+            Some(CallState::Ringing(server)) => self.stop_ringing(id, *server),
             Some(CallState::Established) => drop(self.bye(id, None)),
             None => {}
         }

@@ -14,7 +14,7 @@ use super::{
     flow::Flow,
     happening::ClientId,
 };
-use crate::sip::{CallId, SipAnswer, SipError, SipInput, SipInvite, SipReply};
+use crate::sip::{CallId, SipAnswer, SipError, SipInput, SipInvite};
 
 impl Core {
     pub(super) fn invite(&mut self, invite: &SipInvite) -> Result<(), SipError> {
@@ -175,9 +175,7 @@ impl Core {
         match self.calls.get(&id).map(|call| &call.state) {
             Some(CallState::Calling { .. }) => drop(self.cancel(id)),
             Some(CallState::Ringing(server)) => {
-                let server = *server;
-                let tag = self.forget(id).map(|call| call.dialog.local_tag);
-                drop(self.reply(server, &SipReply::new(480), tag.as_deref()));
+                self.stop_ringing(id, *server);
                 let answer = Some(SipAnswer::new(480, "not answered in time"));
                 self.tell(SipInput::Ended { call: id, answer });
             }
